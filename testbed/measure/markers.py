@@ -1,0 +1,40 @@
+"""Markers: what programs say, stamped by the kernel's clock.
+
+A program that reaches a point of the procedure sends a small datagram with a JSON object to the discard port
+(RFC 863) on loopback of the UE's namespace.  The capture there stamps it beside SIP and media, so that every time comes
+from one clock, which is not the program's.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+MARKER_ADDRESS = ("127.0.0.1", 9)
+
+
+@dataclass(frozen=True)
+class Marker:
+    """A marker as captured."""
+
+    time_ns: int
+    event: str
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+def encode_marker(event: str, **detail: Any) -> bytes:
+    """The datagram to send to MARKER_ADDRESS."""
+    return json.dumps({"testbed": 1, "event": event, **detail}, separators=(",", ":")).encode()
+
+
+def decode_marker(payload: bytes, time_ns: int = 0) -> Marker | None:
+    """The marker in a datagram; None for anything else that was sent to the discard port."""
+    try:
+        record = json.loads(payload)
+    except ValueError:
+        return None
+    if not isinstance(record, dict) or record.get("testbed") != 1 or not isinstance(record.get("event"), str):
+        return None
+    return Marker(time_ns, record["event"], {k: v for k, v in record.items() if k not in ("testbed", "event")})

@@ -1,0 +1,97 @@
+"""What the scenario runner knows about a run and the captures cannot tell: the second argument of `analyse`.
+
+Plain data with plain numbers.  Times are milliseconds, one way where they are delays; addresses are text of either
+family, and every address that an end had on an access belongs in its tuple.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from testbed.measure.capture import CaptureStats
+from testbed.measure.words import Procedure, TriggerKind
+
+
+@dataclass(frozen=True)
+class KernelInfo:
+    """The kernel a run ran on; `clock` is `real` or `simulated`."""
+
+    name: str  # host | uml
+    release: str
+    clock: str = "real"
+
+
+@dataclass(frozen=True)
+class Lateness:
+    """How late one end's media sender was against its own schedule."""
+
+    p50: float
+    p99: float
+    max: float | None = None
+
+
+@dataclass(frozen=True)
+class ConnectionInfo:
+    """An IMS connection as the UE saw it at the end of the run."""
+
+    access: str
+    pcscf: str
+    state: str  # active | inactive | ended
+    bindings: tuple[str, ...] = ()
+    spi: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class PlannedHandoff:
+    """One handoff as the scenario planned it; the n-th belongs to the n-th `trigger` marker."""
+
+    trigger: TriggerKind
+    old_access: str
+    new_access: str
+    procedure: Procedure
+    old_delay_ms: float  # one way, UE to its P-CSCF over the old access
+    new_delay_ms: float
+    far_delay_ms: float  # one way, far end to its P-CSCF
+    core_delay_ms: float = 0.0  # one way, P-CSCF to S-CSCF
+    transport: str = "udp"  # udp | tcp
+    detection_ms: float = 0.0  # blackhole: the stated time of media silence; carrier-loss: 0
+    old_path_drains: bool = True  # what had passed the cut link still arrives (False: queues inside the access vanish)
+
+
+@dataclass(frozen=True)
+class Expectations:
+    """What the scenario expects; None means that it is not judged."""
+
+    call_survives: bool = True  # release7: False, the call must be lost and dialled again
+    max_lost: int | None = None  # packets in each direction; make-before-break: 0
+    max_over_floor: float | None = None
+    max_interruption_ms: float | None = None
+    detection_tolerance_ms: float | None = None  # the detect phase against the stated detection time
+    max_lateness_p99_ms: float = 10.0  # half a packet interval
+    max_clock_step_ms: float = 1.0
+    required_markers: tuple[str, ...] = ()  # beyond those that the procedure needs anyway
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """Everything `analyse` needs beside the run's folder."""
+
+    scenario: str
+    topology: str
+    kernel: KernelInfo
+    started: datetime
+    ended: datetime
+    ue_addresses: dict[str, tuple[str, ...]]  # access -> addresses of the UE on it
+    far_addresses: tuple[str, ...]
+    handoffs: tuple[PlannedHandoff, ...]
+    pcscf_addresses: dict[str, tuple[str, ...]] = field(default_factory=dict)  # access (and "far") -> addresses
+    connections: tuple[ConnectionInfo, ...] = ()
+    lateness_ms: dict[str, Lateness] = field(default_factory=dict)  # end ("ue", "far") -> lateness
+    capture_stats: dict[str, CaptureStats] = field(default_factory=dict)  # end -> what stop() returned
+    clock_step_ms: float = 0.0  # change of CLOCK_REALTIME minus CLOCK_MONOTONIC over the run
+    expectations: Expectations = field(default_factory=Expectations)
+    failures: tuple[str, ...] = ()  # sentences of ProductFailure that ended the run
+    rig_errors: tuple[str, ...] = ()  # sentences of RigError and DriverError
+    ptime_ms: float = 20.0
+    notes: tuple[str, ...] = ()  # what a reader of the result must know, such as a stand-in database
