@@ -1,0 +1,165 @@
+"""The media of one call: sends and receives G.711 over RTP every 20 ms, in a process of its own.
+
+SIP parsing in the same interpreter would delay packets by milliseconds, so the UE starts this program and talks to it
+over a socket of JSON messages (its file descriptor is the first argument), which also carries the media sockets it has bound:
+
+    {"do": "open", "flow": NAME}      with the bound UDP socket as ancillary data
+    {"do": "send", "flow": NAME, "to": [ADDRESS, PORT]}      start sending, or go on over another flow
+    {"do": "pause"}      stop sending;  {"do": "close", "flow": NAME}
+    {"do": "watch", "silence_ms": MS}      say when nothing has arrived for so long; 0 ends the watch
+    {"do": "report"}      say the sender's lateness;  {"do": "quit"}
+
+It says {"event": "silence", "after_ms": MS}, {"event": "report", ...}.  The sequence number counts frames, also those
+that the network refuses to take: what a listener misses is what counts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import os
+import random
+import select
+import socket
+import sys
+import time
+from typing import Any
+
+from testbed.ue.g711 import PTIME_MS, SAMPLES, packet, tone
+
+INTERVAL_NS = PTIME_MS * 1_000_000
+
+
+class Sender:
+    """Sends one frame per interval on the current flow and remembers how late each was."""
+
+    def __init__(self, seed: int | None) -> None:
+        rng = random.Random(seed)
+        self.ssrc = rng.getrandbits(32)
+        self._sequence, self._timestamp = rng.getrandbits(15), rng.getrandbits(31)
+        self._frames = tone()
+        self._lateness_ns: list[int] = []
+        self.refused = 0
+        self.target: tuple[socket.socket, tuple[str, int]] | None = None
+        self.next_ns: int | None = None
+
+    def start(self, flow: socket.socket, to: tuple[str, int]) -> None:
+        self.target = (flow, to)
+        if self.next_ns is None:
+            self.next_ns = time.monotonic_ns() + INTERVAL_NS
+
+    def pause(self) -> None:
+        self.target = self.next_ns = None
+
+    def tick(self, now_ns: int) -> None:
+        """Send every frame that is due: after a stall they leave in a burst, as a real encoder's would."""
+        while self.next_ns is not None and self.target and now_ns >= self.next_ns:
+            self._lateness_ns.append(now_ns - self.next_ns)
+            flow, to = self.target
+            data = packet(self._sequence, self.ssrc, self._timestamp, self._frames[self._sequence % len(self._frames)])
+            try:
+                flow.sendto(data, to)
+            except OSError:  # the access is gone: the frame is lost, the call is not
+                self.refused += 1
+            self._sequence += 1
+            self._timestamp += SAMPLES
+            self.next_ns += INTERVAL_NS
+
+    def report(self) -> dict[str, Any]:
+        late = sorted(self._lateness_ns) or [0]
+        at = {"p50": 0.50, "p99": 0.99, "max": 1.0}
+        figures = {name: late[min(len(late) - 1, int(part * len(late)))] / 1e6 for name, part in at.items()}
+        return {"sent": len(self._lateness_ns), "refused": self.refused, "lateness_ms": figures, "ssrc": self.ssrc}
+
+
+class MediaLoop:
+    """Waits for the next frame, a received packet, a command or the end of patience with silence."""
+
+    def __init__(self, control: socket.socket, seed: int | None) -> None:
+        self._control = control
+        self._flows: dict[str, socket.socket] = {}
+        self._sender = Sender(seed)
+        self._silence_ns = 0
+        self._last_received_ns = 0
+        self._received = 0
+
+    def run(self) -> None:
+        while True:
+            readable, _, _ = select.select([self._control, *self._flows.values()], [], [], self._patience_s())
+            self._sender.tick(time.monotonic_ns())
+            for ready in readable:
+                if ready is not self._control:
+                    self._receive(ready)
+            self._check_silence()
+            if self._control in readable and not self._obey():
+                return
+
+    def _patience_s(self) -> float | None:
+        deadlines = [d for d in (self._sender.next_ns, self._silence_deadline_ns()) if d is not None]
+        return max(0, min(deadlines) - time.monotonic_ns()) / 1e9 if deadlines else None
+
+    def _silence_deadline_ns(self) -> int | None:
+        # Silence can only begin after something was heard: a call that never had media is another fault.
+        return self._last_received_ns + self._silence_ns if self._silence_ns and self._last_received_ns else None
+
+    def _check_silence(self) -> None:
+        deadline = self._silence_deadline_ns()
+        if deadline is not None and time.monotonic_ns() >= deadline:
+            self._say(event="silence", after_ms=self._silence_ns / 1e6)
+            self._silence_ns = 0
+
+    def _receive(self, flow: socket.socket) -> None:
+        with contextlib.suppress(OSError):  # an ICMP error of a dead path is reported here; the watch judges silence
+            while True:
+                flow.recv(2048)
+                self._received += 1
+                self._last_received_ns = time.monotonic_ns()
+
+    def _obey(self) -> bool:
+        data, descriptors, _, _ = socket.recv_fds(self._control, 65536, 4)
+        if not data:
+            return False  # the UE is gone
+        command = json.loads(data)
+        match command["do"]:
+            case "open":
+                flow = socket.socket(fileno=descriptors[0])
+                flow.setblocking(False)
+                self._flows[command["flow"]] = flow
+            case "send":
+                self._sender.start(self._flows[command["flow"]], tuple(command["to"]))
+            case "pause":
+                self._sender.pause()
+            case "close":
+                self._close(command["flow"])
+            case "watch":
+                self._silence_ns = int(command["silence_ms"] * 1e6)
+            case "report":
+                self._say(event="report", received=self._received, **self._sender.report())
+            case "quit":
+                return False
+        return True
+
+    def _close(self, name: str) -> None:
+        flow = self._flows.pop(name, None)
+        if flow is None:
+            return
+        if self._sender.target and self._sender.target[0] is flow:
+            self._sender.pause()
+        flow.close()
+
+    def _say(self, **message: Any) -> None:
+        self._control.send(json.dumps(message).encode())
+
+
+def main() -> None:
+    with contextlib.suppress(PermissionError):  # without it frames are later; each run's report says how late
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(10))
+    gc.disable()  # nothing here makes cycles, and a collection is a late frame
+    seed = int(sys.argv[2]) if len(sys.argv) > 2 else None
+    with socket.socket(fileno=int(sys.argv[1])) as control, contextlib.suppress(KeyboardInterrupt):
+        MediaLoop(control, seed).run()
+
+
+if __name__ == "__main__":
+    main()
