@@ -7,16 +7,16 @@ is a description that :mod:`testbed.ue` carries out in XFRM.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
 from testbed.ims.errors import OurFault, ParseError, PeerFault
 
 IPSEC_3GPP = "ipsec-3gpp"
-_SPI_MAX = 0xFFFFFFFF
-_PORT_MAX = 0xFFFF
 _DEFAULTS = {"ealg": "null", "mod": "trans", "prot": "esp"}  # annex H
+_NUMBERS = {"spi-c": 0xFFFFFFFF, "spi-s": 0xFFFFFFFF, "port-c": 0xFFFF, "port-s": 0xFFFF}  # and the highest they may be
+_KNOWN = frozenset(("alg", "q", *_DEFAULTS, *_NUMBERS))
 
 
 class NoCommonMechanism(PeerFault):
@@ -95,11 +95,18 @@ class SecurityMechanism:
                 found[key] = value
             else:
                 others.append((key, value if equals else None))
+        words = {key: found.get(key, default).lower() for key, default in _DEFAULTS.items()}
+        numbers = {key: _number(key, found[key], highest) for key, highest in _NUMBERS.items() if key in found}
         return cls(
             mechanism=name.lower(),
             alg=found["alg"].lower() if "alg" in found else None,
-            **{key: found.get(key, default).lower() for key, default in _DEFAULTS.items()},
-            **{_field(key): _number(key, found[key], top) for key, top in _NUMBERS.items() if key in found},
+            ealg=words["ealg"],
+            mod=words["mod"],
+            prot=words["prot"],
+            spi_c=numbers.get("spi-c"),
+            spi_s=numbers.get("spi-s"),
+            port_c=numbers.get("port-c"),
+            port_s=numbers.get("port-s"),
             q=_preference(found.get("q", "1")),
             others=tuple(others),
             text=text.strip(),
@@ -113,19 +120,11 @@ class SecurityMechanism:
             parameters.append(("alg", self.alg))
             parameters += [(key, getattr(self, key)) for key in ("ealg", "mod", "prot")]
         for key in _NUMBERS:
-            number = getattr(self, _field(key))
+            number = getattr(self, key.replace("-", "_"))
             if number is not None:
                 parameters.append((key, str(number)))
         parameters += self.others
         return "; ".join([self.mechanism, *(key if value is None else f"{key}={value}" for key, value in parameters)])
-
-
-_NUMBERS = {"spi-c": _SPI_MAX, "spi-s": _SPI_MAX, "port-c": _PORT_MAX, "port-s": _PORT_MAX}
-_KNOWN = frozenset(("alg", "q", *_DEFAULTS, *_NUMBERS))
-
-
-def _field(parameter: str) -> str:
-    return parameter.replace("-", "_")
 
 
 def parse_mechanisms(values: Iterable[str]) -> list[SecurityMechanism]:
@@ -161,11 +160,11 @@ def _complete(mechanism: SecurityMechanism) -> bool:
 
 
 # TS 33.203 annex I: how the 128 bits of IK and CK become ESP keys.
-INTEGRITY_KEYS = {
+INTEGRITY_KEYS: dict[str, Callable[[bytes], bytes]] = {
     "hmac-md5-96": lambda ik: ik,
     "hmac-sha-1-96": lambda ik: ik + bytes(4),
 }
-ENCRYPTION_KEYS = {
+ENCRYPTION_KEYS: dict[str, Callable[[bytes], bytes]] = {
     "null": lambda ck: b"",
     "aes-cbc": lambda ck: ck,
     "des-ede3-cbc": lambda ck: ck + ck[:8],
@@ -182,14 +181,13 @@ def encryption_key(ealg: str, ck: bytes) -> bytes:
     return _derive(ENCRYPTION_KEYS, ealg, ck)
 
 
-def _derive(table: dict, algorithm: str, key: bytes) -> bytes:
+def _derive(table: dict[str, Callable[[bytes], bytes]], algorithm: str, key: bytes) -> bytes:
     if algorithm not in table:
         known = ", ".join(table)
         raise PeerFault(f"algorithm {algorithm!r} is not known", where="TS 33.203 annex I", mend=f"use {known}")
     if len(key) != 16:
         raise OurFault(f"a key of AKA has 16 bytes, this one {len(key)}", where="TS 33.203 annex I")
-    derived: bytes = table[algorithm](key)
-    return derived
+    return table[algorithm](key)
 
 
 class Direction(Enum):
