@@ -8,9 +8,11 @@ from one clock, which is not the program's.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from testbed.measure.datagrams import Segment
 
 MARKER_ADDRESS = ("127.0.0.1", 9)
 
@@ -38,3 +40,17 @@ def decode_marker(payload: bytes, time_ns: int = 0) -> Marker | None:
     if not isinstance(record, dict) or record.get("testbed") != 1 or not isinstance(record.get("event"), str):
         return None
     return Marker(time_ns, record["event"], {k: v for k, v in record.items() if k not in ("testbed", "event")})
+
+
+def markers(segments: Iterable[Segment]) -> list[Marker]:
+    """The markers among a capture's segments, in the order of capture.
+
+    Loopback shows a packet twice where the capture's library does not hide the sent copy; the received one counts.
+    """
+    found = []
+    for segment in segments:
+        if (segment.destination, segment.destination_port) == MARKER_ADDRESS and not segment.outgoing:
+            marker = decode_marker(segment.payload, segment.time_ns)
+            if marker is not None:
+                found.append(marker)
+    return found

@@ -1,0 +1,155 @@
+"""One handoff measured: the scenario's plan and two captures in, every figure of it out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from testbed.measure.capture import SENTINEL
+from testbed.measure.datagrams import Segment, segments
+from testbed.measure.esp import EspKeys
+from testbed.measure.floor import Delays, Floor, floor
+from testbed.measure.markers import Marker, markers
+from testbed.measure.media import DirectionFigures, Window, judge
+from testbed.measure.packets import Packets, read_packets
+from testbed.measure.phases import Evidence, Phases, phases
+from testbed.measure.rtp import Rtp, read_rtp
+from testbed.measure.sip_trace import SipMessage, sip_messages
+from testbed.measure.words import Direction, Procedure, TriggerKind
+
+BEFORE_TRIGGER_NS = 1_000_000_000  # losses this long before the trigger are still the handoff's
+
+
+@dataclass(frozen=True)
+class PlannedHandoff:
+    """One handoff as the scenario planned it; the n-th belongs to the n-th `trigger` marker."""
+
+    trigger: TriggerKind
+    old_access: str
+    new_access: str
+    procedure: Procedure
+    old_delay_ms: float  # one way, UE to its P-CSCF over the old access
+    new_delay_ms: float
+    far_delay_ms: float  # one way, far end to its P-CSCF
+    core_delay_ms: float = 0.0  # one way, P-CSCF to S-CSCF
+    transport: str = "udp"  # udp | tcp
+    detection_ms: float = 0.0  # blackhole: the stated time of media silence; carrier-loss: 0
+    old_path_drains: bool = True  # what had passed the cut link still arrives (False: queues inside the access vanish)
+
+    def floor(self) -> Floor:
+        """The unavoidable interruption."""
+        delays = Delays(self.old_delay_ms, self.new_delay_ms, self.far_delay_ms, self.core_delay_ms)
+        return floor(self.procedure, delays, self.transport, self.detection_ms, old_path_drains=self.old_path_drains)
+
+
+@dataclass
+class End:
+    """One end's capture, read: media as columns, signalling as messages, markers."""
+
+    packets: Packets
+    sent: Rtp
+    received: Rtp
+    messages: list[SipMessage] = field(default_factory=list)
+    markers: list[Marker] = field(default_factory=list)
+
+    @property
+    def first_ns(self) -> int:
+        return int(self.packets.time_ns[0]) if len(self.packets) else 0
+
+    @property
+    def last_ns(self) -> int:
+        return int(self.packets.time_ns.max()) if len(self.packets) else 0
+
+    @property
+    def backwards_ms(self) -> float:
+        """How far the clock was seen to step back between two packets."""
+        steps = np.diff(self.packets.time_ns)
+        return float(-steps.min()) / 1e6 if len(steps) and steps.min() < 0 else 0.0
+
+
+def read_end(path: Path, own: Iterable[str], other: Iterable[str], keys: EspKeys) -> End:
+    """Read the capture of the end whose addresses are `own`; MeasurementInvalid when it cannot be read."""
+    own, other = tuple(own), tuple(other)
+    packets = read_packets(path)
+    sent, received = read_rtp(packets, own, other), read_rtp(packets, other, own)
+    found: list[Segment] = list(segments(packets, keys, np.concatenate([sent.row, received.row])))
+    marks = [marker for marker in markers(found) if marker.event != SENTINEL]
+    return End(packets, sent, received, sip_messages(found), marks)
+
+
+@dataclass(frozen=True)
+class HandoffFigures:
+    """Everything measured about one handoff."""
+
+    plan: PlannedHandoff
+    window: Window
+    media: Mapping[Direction, DirectionFigures]
+    phases: Phases
+    floor: Floor
+    markers: tuple[Marker, ...]  # of this handoff's window
+
+    def over_floor(self, direction: Direction) -> float | None:
+        """Interruption over floor; None where there is no floor to be over, or nothing was measured."""
+        value, least = self.media[direction].interruption_ms, getattr(self.floor, direction.value)
+        return value / least if value is not None and least > 0 else None
+
+    def happened(self, event: str) -> bool:
+        """Whether this marker came in the handoff's window."""
+        return any(marker.event == event for marker in self.markers)
+
+
+def windows(marks: list[Marker], plans: Iterable[PlannedHandoff], last_ns: int) -> list[Window]:
+    """The time of each handoff: from its trigger until the next one, the last call's end or the capture's.
+
+    A make-before-break may have begun its work before the trigger: its losses are looked for from there.
+    """
+    triggers = [marker.time_ns for marker in marks if marker.event == "trigger"]
+    run_ends = [marker.time_ns for marker in marks if marker.event == "run-end"]
+    call_ends = [marker.time_ns for marker in marks if marker.event == "call-end"]
+    found = []
+    for number, (trigger, plan) in enumerate(zip(triggers, plans, strict=False)):
+        limit = min([last_ns, *triggers[number + 1 : number + 2], *(time for time in run_ends if time > trigger)])
+        end = max((time for time in call_ends if trigger < time <= limit), default=limit)
+        earliest = triggers[number - 1] if number else 0
+        begun = [trigger]
+        if plan.procedure == Procedure.MAKE_BEFORE_BREAK:
+            work = ("access-up", "register-start", "session-start")
+            begun += [m.time_ns for m in marks if m.event in work and earliest < m.time_ns < trigger]
+        start = max(earliest, min(begun) - BEFORE_TRIGGER_NS)
+        found.append(Window(start, trigger, end))
+    return found
+
+
+def measure_handoff(
+    plan: PlannedHandoff,
+    window: Window,
+    ue: End,
+    far: End,
+    new_addresses: Iterable[str],
+    ptime_ms: float = 20.0,
+) -> HandoffFigures:
+    """The figures of one handoff.  Uplink is judged where the far end captured, downlink where the UE did."""
+    new = tuple(new_addresses)
+    since_ns = window.start_ns if plan.procedure == Procedure.MAKE_BEFORE_BREAK else window.trigger_ns
+    by_new_up = far.packets.sent_by(new)[far.received.row] & (far.received.time_ns >= since_ns)
+    by_new_down = ue.packets.sent_to(new)[ue.received.row] & (ue.received.time_ns >= since_ns)
+    media = {
+        Direction.UPLINK: judge(ue.sent, far.received, by_new_up, window, ptime_ms),
+        Direction.DOWNLINK: judge(far.sent, ue.received, by_new_down, window, ptime_ms),
+    }
+    call_up = [m.time_ns for m in ue.markers if m.event == "call-up" and m.time_ns <= window.trigger_ns]
+    evidence = Evidence(
+        trigger_ns=window.trigger_ns,
+        call_up_ns=max([window.start_ns, *call_up[-1:]]),
+        end_ns=window.end_ns,
+        markers=ue.markers,
+        messages=ue.messages,
+        new_addresses=frozenset(new),
+        uplink_ns=media[Direction.UPLINK].new_path_ns,
+        downlink_ns=media[Direction.DOWNLINK].new_path_ns,
+    )
+    inside = tuple(marker for marker in ue.markers if window.start_ns <= marker.time_ns <= window.end_ns)
+    return HandoffFigures(plan, window, media, phases(plan.procedure, evidence), plan.floor(), inside)
