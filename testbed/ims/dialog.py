@@ -271,6 +271,17 @@ class Dialog:
         if method in TARGET_REFRESH and request.contacts:
             self.remote_target = _target(request)
 
+    def abandoned(self, invite: Request) -> None:
+        """An INVITE of either end whose transaction broke off without a final response: it is pending no more.
+
+        The dialog stands.  RFC 3261 8.1.3.1 would treat this as a 408 and end it, but after a broken access network
+        the session is to be moved, not dropped.
+        """
+        if invite.cseq.number == self._our_invite and invite.from_.tag == self.local_tag:
+            self._our_invite = None
+        if invite.cseq.number == self._their_invite and invite.from_.tag == self.remote_tag:
+            self._their_invite = None
+
     # Glare (14.1, 14.2)
 
     def glare_delay(self, rng: random.Random) -> float:
