@@ -1,25 +1,23 @@
 """IPsec security associations and policies in the Linux kernel (XFRM) over netlink.
 
 pyroute2 has no XFRM messages, so this module gives it the few that an IMS UE needs, as ``nlmsg`` classes (layout:
-``include/uapi/linux/xfrm.h``).  Transport-mode ESP only, as TS 33.203 clause 7.1 asks.  The socket is a plain blocking
-one: a request is answered by the kernel within microseconds, and the UE installs its associations between two SIP
-messages of a measured handoff.
+``include/uapi/linux/xfrm.h``).  Transport-mode ESP only, as TS 33.203 clause 7.1 asks.  The UE installs its
+associations between two SIP messages of a measured handoff.
 """
 
 from __future__ import annotations
 
 import errno
-import os
 import socket
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
-from pyroute2.netlink import NETLINK_XFRM, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, nlmsg
+from pyroute2.netlink import NETLINK_XFRM, NLM_F_DUMP, nlmsg
 
 from drivers.errors import DriverError
+from drivers.link.netlink import Netlink, attribute, encode
 
 NEWSA, DELSA, GETSA, NEWPOLICY, DELPOLICY, GETPOLICY, ALLOCSPI = 0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16
 UPDSA, FLUSHSA, FLUSHPOLICY = 0x1A, 0x1C, 0x1D
@@ -27,7 +25,9 @@ POLICY_IN, POLICY_OUT = 0, 1
 ACTION_ALLOW, ACTION_BLOCK = 0, 1
 MODE_TRANSPORT = 0
 FOREVER = 2**64 - 1
-NLMSG_ERROR, NLMSG_DONE = 2, 3
+GONE = (errno.ESRCH, errno.ENOENT)
+LACKS_ESP = "the kernel lacks ESP or this algorithm: see `testbed doctor`"
+PORTS_TAKEN = "if the same ports are in use by another association, take a new protected client port"
 PROTECT_PRIORITY, BLOCK_PRIORITY = 1000, 4000  # the lower number wins
 
 # Names of the kernel's algorithms and the truncation of the integrity check value that ESP uses (RFC 2403, RFC 2404).
@@ -178,23 +178,14 @@ class Xfrm:
     """Associations and policies of the network namespace in which this object was made."""
 
     def __init__(self) -> None:
-        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_XFRM)
-        self._socket.bind((0, 0))
-        self._socket.settimeout(2.0)
-        self._sequence = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+        self._netlink = Netlink(NETLINK_XFRM, "XFRM")
 
     def close(self) -> None:
-        self._socket.close()
+        self._netlink.close()
 
     def allocate_spi(self, src: str, dst: str, reqid: int, low: int = 0x1000, high: int = 0x7FFFFFFF) -> int:
         """Reserve an SPI for packets from `src` to our own address `dst`; the kernel holds it as a larval SA."""
-        body = _encode(
+        body = encode(
             _SpiRequest,
             family=_family(dst),
             id_daddr=_address(dst),
@@ -206,7 +197,7 @@ class Xfrm:
             max=high,
         )
         # A larval SA that is never filled in is dropped by the kernel after net.core.xfrm_acq_expires (30 s).
-        for kind, payload in self._exchange(ALLOCSPI, body, f"no SPI for {src} to {dst}"):
+        for kind, payload in self._netlink.exchange(ALLOCSPI, body, f"no SPI for {src} to {dst}"):
             if kind == NEWSA:
                 return int(struct.unpack_from(">I", payload, 72)[0])
         raise DriverError("the kernel gave no SPI", where=f"XFRM {src} > {dst}")
@@ -215,7 +206,7 @@ class Xfrm:
         """Install an association; `allocated` when its SPI came from :meth:`allocate_spi`."""
         auth_name, truncate = _known(AUTHENTICATION, sa.auth, "integrity")
         encr_name = _known(ENCRYPTION, sa.encr, "encryption")
-        body = _encode(
+        body = encode(
             _SaMessage,
             **sa.selector.fields(),
             **_limits(sa.lifetime_s),
@@ -228,12 +219,12 @@ class Xfrm:
             mode=MODE_TRANSPORT,
             replay_window=32,
         )
-        attributes = _attribute(
+        attributes = attribute(
             20, struct.pack("64sII", auth_name.encode(), 8 * len(sa.auth_key), truncate) + sa.auth_key
         )
-        attributes += _attribute(2, struct.pack("64sI", encr_name.encode(), 8 * len(sa.encr_key)) + sa.encr_key)
+        attributes += attribute(2, struct.pack("64sI", encr_name.encode(), 8 * len(sa.encr_key)) + sa.encr_key)
         what = f"SA 0x{sa.spi:08x} {sa.src} > {sa.dst} ({sa.auth}, {sa.encr}) was refused"
-        self._request(UPDSA if allocated else NEWSA, body + attributes, what)
+        self._netlink.request(UPDSA if allocated else NEWSA, body + attributes, what, mend=LACKS_ESP)
 
     def protect(self, sa: SecurityAssociation) -> None:
         """The policy that sends (or demands) the selector's packets through `sa`."""
@@ -252,7 +243,7 @@ class Xfrm:
             0xFFFFFFFF,
             0xFFFFFFFF,
         )
-        self._policy(sa.selector, sa.direction, ACTION_ALLOW, PROTECT_PRIORITY, _attribute(5, tmpl))
+        self._policy(sa.selector, sa.direction, ACTION_ALLOW, PROTECT_PRIORITY, attribute(5, tmpl))
 
     def block(self, selector: Selector) -> None:
         """Drop what reaches `selector` without ESP: cleartext to a protected port is otherwise delivered."""
@@ -263,17 +254,17 @@ class Xfrm:
         self.remove_spi(sa.dst, sa.spi)
 
     def remove_spi(self, dst: str, spi: int) -> None:
-        body = _encode(_SaId, daddr=_address(dst), spi=spi, family=_family(dst), proto=socket.IPPROTO_ESP)
-        self._request(DELSA, body, f"SA 0x{spi:08x} could not be deleted", gone_is_fine=True)
+        body = encode(_SaId, daddr=_address(dst), spi=spi, family=_family(dst), proto=socket.IPPROTO_ESP)
+        self._netlink.request(DELSA, body, f"SA 0x{spi:08x} could not be deleted", fine=GONE)
 
     def remove_policy(self, selector: Selector, direction: Literal["in", "out"]) -> None:
-        body = _encode(_PolicyId, **selector.fields(), dir=POLICY_IN if direction == "in" else POLICY_OUT)
-        self._request(DELPOLICY, body, f"policy {selector} could not be deleted", gone_is_fine=True)
+        body = encode(_PolicyId, **selector.fields(), dir=POLICY_IN if direction == "in" else POLICY_OUT)
+        self._netlink.request(DELPOLICY, body, f"policy {selector} could not be deleted", fine=GONE)
 
     def associations(self) -> list[SaState]:
         """All associations of the namespace with their counters (bytes, packets, integrity failures)."""
         found = []
-        for kind, data in self._exchange(GETSA, bytes(224), "associations could not be listed", NLM_F_DUMP):
+        for kind, data in self._netlink.exchange(GETSA, bytes(224), "associations could not be listed", NLM_F_DUMP):
             if kind != NEWSA:
                 continue
             family = struct.unpack_from("H", data, 212)[0]
@@ -286,11 +277,11 @@ class Xfrm:
 
     def policy_count(self) -> int:
         """How many policies the namespace holds."""
-        answers = self._exchange(GETPOLICY, bytes(64), "policies could not be listed", NLM_F_DUMP)
+        answers = self._netlink.exchange(GETPOLICY, bytes(64), "policies could not be listed", NLM_F_DUMP)
         return sum(1 for kind, _ in answers if kind == NEWPOLICY)
 
     def _policy(self, selector: Selector, direction: str, action: int, priority: int, attributes: bytes) -> None:
-        body = _encode(
+        body = encode(
             _Policy,
             **selector.fields(),
             **_limits(0),
@@ -298,66 +289,7 @@ class Xfrm:
             action=action,
             dir=POLICY_IN if direction == "in" else POLICY_OUT,
         )
-        self._request(NEWPOLICY, body + attributes, f"policy {direction} {selector} was refused")
-
-    def _request(self, kind: int, body: bytes, what: str, *, gone_is_fine: bool = False) -> None:
-        for _ in self._exchange(kind, body, what, NLM_F_ACK, gone_is_fine=gone_is_fine):
-            pass
-
-    def _exchange(
-        self, kind: int, body: bytes, what: str, flags: int = 0, *, gone_is_fine: bool = False
-    ) -> Iterator[tuple[int, bytes]]:
-        """Send one request and yield its answers as (message type, payload) until the kernel is done."""
-        self._sequence += 1
-        header = struct.pack("IHHII", 16 + len(body), kind, NLM_F_REQUEST | flags, self._sequence, 0)
-        self._socket.send(header + body)
-        while True:
-            for answer, sequence, payload in _messages(self._socket.recv(1 << 17)):
-                if sequence != self._sequence:
-                    continue
-                if answer == NLMSG_ERROR:
-                    self._check(-struct.unpack_from("i", payload)[0], what, gone_is_fine)
-                    return
-                if answer == NLMSG_DONE:
-                    return
-                yield answer, payload
-                if not flags:  # a plain request has one answer and no acknowledgement
-                    return
-
-    @staticmethod
-    def _check(code: int, what: str, gone_is_fine: bool) -> None:
-        if code == 0 or (gone_is_fine and code in (errno.ESRCH, errno.ENOENT)):
-            return
-        mends = {
-            errno.EPERM: "it needs CAP_NET_ADMIN: run as root or with --kernel uml",
-            errno.EEXIST: "the same ports are in use by another association: take a new protected client port",
-            errno.ENOSYS: "the kernel lacks this algorithm or ESP: see `testbed doctor`",
-            errno.EPROTONOSUPPORT: "the kernel lacks ESP: see `testbed doctor`",
-        }
-        raise DriverError(f"{what}: {os.strerror(code)}", where="XFRM", mend=mends.get(code))
-
-
-def _messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
-    offset = 0
-    while offset + 16 <= len(data):
-        length, kind, _, sequence, _ = struct.unpack_from("IHHII", data, offset)
-        if length < 16:
-            return
-        yield kind, sequence, data[offset + 16 : offset + length]
-        offset += (length + 3) & ~3
-
-
-def _encode(kind: type[nlmsg], **values: Any) -> bytes:
-    """The message's fields as the kernel reads them, without the netlink header that :meth:`_exchange` adds."""
-    message = kind()
-    for name, form in kind.fields:
-        message[name] = values.get(name, b"" if form.endswith("s") else 0)
-    message.encode()
-    return bytes(message.data[16:])
-
-
-def _attribute(kind: int, value: bytes) -> bytes:
-    return struct.pack("HH", 4 + len(value), kind) + value + bytes(-len(value) % 4)
+        self._netlink.request(NEWPOLICY, body + attributes, f"policy {direction} {selector} was refused", mend=PORTS_TAKEN)
 
 
 def _limits(lifetime_s: int) -> dict[str, int]:

@@ -1,0 +1,117 @@
+"""An IMS connection: an authenticated, protected path from the UE over one IP-CAN through a P-CSCF to the S-CSCF.
+
+C1-062198 clause 2: a UE may have several at once.  Each has its own contact, P-CSCF, security associations, Path and
+Service-Route, and is *active*, or *inactive* once it has sessions but no bindings any more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from drivers.link.xfrm import Xfrm
+from testbed.errors import ProductFailure
+from testbed.ims.headers import NameAddr, Via
+from testbed.ims.message import Request
+from testbed.ue.config import AccessPoint, UeConfig
+from testbed.ue.security import SecuritySet
+from testbed.ue.transport import Flow, Transport
+
+OPEN_PORT = 5060
+USER_AGENT = "handoff-testbed"
+
+
+class ConnectionState(StrEnum):
+    OPENING = "opening"
+    ACTIVE = "active"
+    INACTIVE = "inactive"
+    ENDED = "ended"
+
+
+@dataclass
+class ImsConnection:
+    """State of one connection; the procedures that change it are in :mod:`testbed.ue.registration`."""
+
+    access: AccessPoint
+    config: UeConfig
+    transport: Transport
+    xfrm: Xfrm
+    state: ConnectionState = ConnectionState.OPENING
+    port_s: int = 0
+    security: SecuritySet | None = None
+    service_route: list[NameAddr] = field(default_factory=list)
+    associated: list[str] = field(default_factory=list)  # P-Associated-URI: the implicit registration set
+    bindings: list[str] = field(default_factory=list)  # identities bound to this connection's contact
+    expires_s: int = 0
+    call_id: str = ""  # of its registrations
+    cseq: int = 0
+
+    @property
+    def name(self) -> str:
+        return self.access.name
+
+    @property
+    def host(self) -> str:
+        """Our address as a SIP URI writes it."""
+        return f"[{self.access.address}]" if ":" in self.access.address else self.access.address
+
+    @property
+    def contact(self) -> NameAddr:
+        """The contact of this connection: its address and protected server port."""
+        return self._contact(self.port_s)
+
+    @property
+    def open_contact(self) -> NameAddr:
+        """The contact of the unprotected REGISTER.
+
+        Its port is not the protected one, as in the proposal's example: Kamailio's P-CSCF lets a pending contact time
+        out after 30 s, and with the protected port in it, the live associations would go with it.
+        """
+        return self._contact(OPEN_PORT)
+
+    def _contact(self, port: int) -> NameAddr:
+        user = self.config.subscription.impus[0].split(":", 1)[1].split("@")[0]
+        transport = ";transport=tcp" if self.config.transport == "tcp" else ""
+        return NameAddr.parse(f'<sip:{user}@{self.host}:{port}{transport}>;+sip.instance="<{self.config.instance}>"')
+
+    async def flow(self, *, protected: bool) -> Flow:
+        """The flow for a request of ours; over TCP the stream is opened if it is not open."""
+        if protected:
+            security = self._agreed()
+            assert security.server is not None
+            remote, port = (self.access.pcscf, security.server.port_s or 0), security.port_c
+            role = "client"
+        else:
+            remote, port, role = (self.access.pcscf, self.access.pcscf_port), OPEN_PORT, "open"
+        if self.config.transport == "udp":
+            return self.transport.flow(role, port, remote)  # type: ignore[arg-type]
+        open_stream = self.transport.stream_to(role, remote)  # type: ignore[arg-type]
+        return open_stream or await self.transport.connect(role, port if protected else 0, remote)  # type: ignore[arg-type]
+
+    def via(self, *, protected: bool) -> str:
+        """The Via of a request: with the protected server port once there is one (TS 24.229 5.1.1.2)."""
+        port = self.port_s if protected else OPEN_PORT
+        return str(Via.parse(f"SIP/2.0/{self.config.transport.upper()} {self.host}:{port};rport"))
+
+    def protect(self, request: Request) -> None:
+        """Add what every protected request carries: Security-Verify and the demand for sec-agree (RFC 3329 2.3.1)."""
+        for mechanism in self._agreed().verify:
+            request.headers.add("Security-Verify", mechanism)
+        for name in ("Require", "Proxy-Require"):
+            tags = request.option_tags(name) | {"sec-agree"}
+            request.headers.set(name, ", ".join(sorted(tags)))
+        request.headers.set("P-Access-Network-Info", self.access.info)
+        request.headers.set("User-Agent", USER_AGENT)
+
+    def end(self) -> None:
+        """Close the sockets and remove the associations."""
+        self.state = ConnectionState.ENDED
+        self.bindings = []
+        if self.security:
+            self.security.remove()
+        self.transport.close()
+
+    def _agreed(self) -> SecuritySet:
+        if self.security is None or not self.security.associations:
+            raise ProductFailure(f"IMS connection {self.name} has no security associations", where="UE")
+        return self.security
