@@ -1,0 +1,90 @@
+"""The rig that a topology comes to: every namespace, device and address, fixed before anything is made.
+
+A topology file says what a person wants; the plan is what bring-up, core, UEs and measurement agree on.
+
+    UE --cable-- access --shaped link-- backbone (a bridge) -- P-CSCFs, S-CSCF, HSS
+
+The cable has no delay of its own: cutting it takes the UE off at once, while what had passed it still travels on.
+Delay, jitter and loss lie on the link behind it: uplink at the access's end, downlink at the backbone's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from drivers.protocols import AccessAddress, Family, Shape
+
+BACKBONE = "backbone"
+UE_CABLE, NETWORK_LINK = "ue0", "net0"  # an access's devices: towards the UE, towards the backbone
+SERVER_DEVICE = "eth0"
+SIP_PORT = 5060
+
+
+@dataclass(frozen=True)
+class AccessPlan:
+    """An access network: a namespace of its own that routes between one UE and the backbone."""
+
+    name: str
+    ue: str  # the UE whose device on it is called like the access
+    pcscf: str  # the name of the server that the UE is told of
+    addresses: tuple[AccessAddress, ...]  # the UE's on it, IPv4 first: with prefix, gateway and P-CSCF
+    backbone: Mapping[Family, str]  # the access router's own on the backbone
+    table: int  # the UE's routing table for it
+    shape: Shape  # each way
+    info: str = "IEEE-802.3"  # P-Access-Network-Info (TS 24.229 7.2A.4)
+
+    @property
+    def namespace(self) -> str:
+        return f"access-{self.name}"
+
+    def address(self, family: Family) -> AccessAddress:
+        """The UE's address of one family."""
+        return next(address for address in self.addresses if address.family == family)
+
+
+@dataclass(frozen=True)
+class ServerPlan:
+    """A server on the backbone; its namespace is called like itself, its device `eth0`."""
+
+    name: str
+    role: Literal["pcscf", "scscf", "hss"]
+    addresses: Mapping[Family, str]
+
+
+@dataclass(frozen=True)
+class UePlan:
+    """A UE: a namespace of its own, its accesses in the order of preference, its identities."""
+
+    name: str
+    accesses: tuple[str, ...]
+    impi: str
+    impus: tuple[str, ...]  # the first is registered explicitly, the others are its implicit registration set
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that is to be made.  Names of namespaces here are without the rig's prefix."""
+
+    topology: str
+    domain: str
+    accesses: Mapping[str, AccessPlan]
+    servers: Mapping[str, ServerPlan]
+    ues: Mapping[str, UePlan]
+    backbone_prefix: Mapping[Family, int]
+    core_delay_ms: float = 0.0  # one way, between two servers; shaped at each server's egress
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def namespaces(self) -> tuple[str, ...]:
+        """All of them, the backbone first."""
+        accesses = (access.namespace for access in self.accesses.values())
+        return (BACKBONE, *accesses, *self.servers, *self.ues)
+
+    def server(self, role: str) -> ServerPlan:
+        """The only server of a role (scscf, hss)."""
+        return next(server for server in self.servers.values() if server.role == role)
+
+    def pcscfs(self) -> tuple[ServerPlan, ...]:
+        return tuple(server for server in self.servers.values() if server.role == "pcscf")
