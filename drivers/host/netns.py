@@ -12,6 +12,7 @@ from pyroute2 import netns
 from drivers.errors import DriverError
 
 FOLDER = Path("/run/netns")
+CLONE_NEWNET = 0x40000000
 
 
 def create(name: str) -> None:
@@ -21,8 +22,8 @@ def create(name: str) -> None:
     except FileExistsError as exists:
         raise DriverError("exists already", where=f"network namespace {name}", mend="run `testbed clean`") from exists
     except OSError as refused:
-        mend = "run as root, or with --kernel uml"
-        raise DriverError(f"cannot be made: {refused.strerror}", where=f"network namespace {name}", mend=mend) from refused
+        what, mend = f"cannot be made: {refused.strerror}", "run as root, or with --kernel uml"
+        raise DriverError(what, where=f"network namespace {name}", mend=mend) from refused
 
 
 def remove(name: str) -> None:
@@ -68,7 +69,7 @@ def enter(name: str) -> None:
 def setns(descriptor: int) -> None:
     """setns(2) for network namespaces; Python has it only from 3.12 on."""
     if hasattr(os, "setns"):
-        os.setns(descriptor, os.CLONE_NEWNET)
+        os.setns(descriptor, CLONE_NEWNET)
         return
     netns.setns(descriptor)
 

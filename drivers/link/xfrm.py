@@ -289,11 +289,12 @@ class Xfrm:
             action=action,
             dir=POLICY_IN if direction == "in" else POLICY_OUT,
         )
-        self._netlink.request(NEWPOLICY, body + attributes, f"policy {direction} {selector} was refused", mend=PORTS_TAKEN)
+        what = f"policy {direction} {selector} was refused"
+        self._netlink.request(NEWPOLICY, body + attributes, what, mend=PORTS_TAKEN)
 
 
-def _limits(lifetime_s: int) -> dict[str, int]:
-    unlimited = {name: FOREVER for name, _ in _LIFETIME[:4]}
+def _limits(lifetime_s: int) -> dict[str, Any]:
+    unlimited: dict[str, Any] = {name: FOREVER for name, _ in _LIFETIME[:4]}
     return unlimited | {"hard_add_expires": lifetime_s}
 
 

@@ -149,7 +149,7 @@ class _Message:
         return [NameAddr.parse(value, name) for value in self.headers.values(name)]
 
     def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and other.encode() == self.encode()  # type: ignore[attr-defined]
+        return type(other) is type(self) and other.encode() == self.encode()
 
     __hash__ = None  # type: ignore[assignment]
 

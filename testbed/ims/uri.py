@@ -19,7 +19,7 @@ _TELLING = ("user", "ttl", "method", "maddr", "transport")
 
 @dataclass(frozen=True, slots=True)
 class SipUri:
-    """A sip: or sips: URI.  `host` of an IPv6 address has its brackets; `user` holds a password, if any, after a colon."""
+    """A sip: or sips: URI.  `host` of an IPv6 address has its brackets; `user` may hold a password after a colon."""
 
     user: str | None
     host: str
