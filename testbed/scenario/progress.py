@@ -1,0 +1,49 @@
+"""What a run tells of itself while it goes on: events for whoever looks on, never evidence.
+
+Figures in a result come from captures.  What is told here is measured with the program's own clock and may be late.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal
+
+# In the order in which a run passes them.  Those of HANDOFF lie between the trigger and media that flows again.
+STAGES = (
+    "rig",
+    "core",
+    "ue",
+    "register",
+    "call",
+    "trigger",
+    "detect",
+    "access",
+    "reregister",
+    "session",
+    "media",
+    "hangup",
+    "analysis",
+)
+HANDOFF = frozenset(("detect", "access", "reregister", "session", "media"))
+
+State = Literal["begun", "done", "failed", "note"]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One event.
+
+    `seconds` is how long the stage took, where it is over.  `detail` may hold `uplink` and `downlink` (packets per
+    second received at the far end and at the UE) and `connections` (access -> active, inactive or ended).
+    """
+
+    stage: str
+    state: State
+    text: str = ""
+    seconds: float | None = None
+    detail: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+
+
+Told = Callable[[Progress], None]
