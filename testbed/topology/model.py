@@ -1,0 +1,100 @@
+"""What a topology file may say.  Unknown keys are refused, values are of the type stated and not converted.
+
+Every name becomes a network namespace, and those of accesses and servers a device in one, whose names the kernel
+limits to 15 characters (IFNAMSIZ).  Keys (Ki, OPc) never stand in a topology file: the HSS has them.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+LONGEST_DELAY_MS = 60_000
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$", max_length=15)]
+Domain = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$")]
+Nai = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._+-]+@[a-z0-9.-]+$")]
+SipUri = Annotated[str, StringConstraints(pattern=r"^sip:[A-Za-z0-9._+-]+@[a-z0-9.-]+$")]
+Milliseconds = Annotated[float, Field(ge=0, le=LONGEST_DELAY_MS)]
+
+
+class Strict(BaseModel):
+    """The manner of every part of a file."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class Access(Strict):
+    """What access networks of every kind have: their quality, a P-CSCF, and an address for the one UE on them."""
+
+    pcscf: Name = Field(description="The server of role `pcscf` that the UE on this access is told of.")
+    delay_ms: Milliseconds = Field(
+        default=0.0, description="One-way delay between the UE and the core, the same each way."
+    )
+    jitter_ms: Milliseconds = Field(
+        default=0.0, description="How far a packet's delay may lie from delay_ms; not above it."
+    )
+    loss_percent: float = Field(default=0.0, ge=0, le=100, description="Packets lost at random, each way.")
+    ipv4: IPv4Interface | None = Field(
+        default=None, description="The UE's address and prefix length; derived when not given."
+    )
+    ipv6: IPv6Interface | None = Field(
+        default=None, description="The UE's address and prefix length; derived when not given."
+    )
+
+
+class WiredAccess(Access):
+    """A cable to a router of the access network, in a namespace of its own; the link behind it is shaped by netem."""
+
+    kind: Literal["wired"]
+    access_type: str = Field(
+        default="IEEE-802.3",
+        pattern=r"^[A-Za-z0-9.-]+$",
+        description="What the UE calls it in P-Access-Network-Info (TS 24.229 7.2A.4).",
+    )
+
+
+# With a second kind this becomes a union that `kind` tells apart: Annotated[A | B, Field(discriminator="kind")].
+AnyAccess = WiredAccess
+
+
+class Server(Strict):
+    """A server of the home network, a namespace of its own on the backbone."""
+
+    role: Literal["pcscf", "scscf", "hss"] = Field(description="What runs there.")
+    ipv4: IPv4Address | None = Field(default=None, description="Derived when not given.")
+    ipv6: IPv6Address | None = Field(default=None, description="Derived when not given.")
+
+
+class Ue(Strict):
+    """A UE and its subscription."""
+
+    accesses: list[Name] = Field(min_length=1, description="The accesses it has, the preferred one first.")
+    impi: Nai = Field(description="Private identity.")
+    impus: list[SipUri] = Field(
+        min_length=1,
+        description="Public identities: the first is registered explicitly, the others follow it (implicit set).",
+    )
+
+
+class Backbone(Strict):
+    """The network between the access routers and the servers."""
+
+    delay_ms: Milliseconds = Field(default=0.0, description="One-way delay between two servers.")
+    ipv4: IPv4Network | None = Field(default=None, description="Its subnet; 10.100.0.0/24 when not given.")
+    ipv6: IPv6Network | None = Field(default=None, description="Its subnet; fd00:0:0:64::/64 when not given.")
+
+
+class Topology(Strict):
+    """A rig: accesses, the home network's servers, and the UEs."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=40)] = Field(
+        description="As the file is called, without `.yaml`."
+    )
+    title: str = Field(default="", max_length=200, description="One line that says what the rig is for.")
+    domain: Domain = Field(description="The home network's domain (RFC 3261 realm and registrar).")
+    accesses: dict[Name, AnyAccess] = Field(min_length=1, max_length=64, description="Access networks by name.")
+    servers: dict[Name, Server] = Field(min_length=1, max_length=64, description="P-CSCFs, the S-CSCF and the HSS.")
+    ues: dict[Name, Ue] = Field(min_length=1, max_length=16, description="The UE that moves first, then the far end.")
+    backbone: Backbone = Field(default=Backbone(), description="The network between accesses and servers.")
