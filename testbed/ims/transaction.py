@@ -131,6 +131,10 @@ class TransactionLayer:
         if transaction is not None:
             transaction.step("transport error", now)
 
+    def flows(self) -> set[Flow]:
+        """The flows that transactions use now."""
+        return {transaction.flow for transaction in (*self._clients.values(), *self._servers.values())}
+
     def flow_failed(self, flow: Flow, now: float) -> None:
         """A flow broke, for instance because its access network is gone: so did everything that uses it."""
         for transaction in [*self._clients.values(), *self._servers.values()]:

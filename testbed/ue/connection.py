@@ -45,6 +45,7 @@ class ImsConnection:
     expires_s: int = 0
     call_id: str = ""  # of its registrations
     cseq: int = 0
+    authorization: str = ""  # of its last REGISTER, which the next one repeats (TS 24.229 5.1.1.4.2)
 
     @property
     def name(self) -> str:

@@ -1,7 +1,8 @@
 """The media of one call: sends and receives G.711 over RTP every 20 ms, in a process of its own.
 
 SIP parsing in the same interpreter would delay packets by milliseconds, so the UE starts this program and talks to it
-over a socket of JSON messages (its file descriptor is the first argument), which also carries the media sockets it has bound:
+over a socket of JSON messages (its file descriptor is the first argument), which also carries the media sockets that
+it has bound:
 
     {"do": "open", "flow": NAME}      with the bound UDP socket as ancillary data
     {"do": "send", "flow": NAME, "to": [ADDRESS, PORT]}      start sending, or go on over another flow

@@ -30,6 +30,7 @@ class SecuritySet:
         self.server: SecurityMechanism | None = None
         self.verify: list[str] = []
         self.associations: list[SecurityAssociation] = []
+        self._reserved = True  # the kernel holds our two SPIs by associations without keys
 
     @property
     def spis(self) -> list[int]:
@@ -42,7 +43,8 @@ class SecuritySet:
         agreed = sa_set(self._ue, self._pcscf, client, server, ck, ik)
         self.associations = self._describe(agreed, lifetime_s + GRACE_S)
         for sa in self.associations:
-            self._xfrm.add(sa, allocated=sa.direction == "in")
+            self._xfrm.add(sa, allocated=self._reserved and sa.direction == "in")
+        self._reserved = False
         for sa in self.associations:
             self._xfrm.protect(sa)
         for port in (self.port_c, self.port_s):

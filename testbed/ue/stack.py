@@ -3,61 +3,81 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, cast
 
 from testbed.errors import ProductFailure
+from testbed.ims.errors import ParseError
 from testbed.ims.message import Request, Response
 from testbed.ims.timers import Timers
 from testbed.ims.transaction import (
     AckReceived,
+    Cancelled,
+    ClientKey,
+    Discarded,
     Event,
     RequestReceived,
     ResponseReceived,
     Send,
+    ServerKey,
     TimedOut,
     TransactionKey,
     TransactionLayer,
+    TransportFailed,
 )
 from testbed.ue.transport import Flow, Message, Transport
+
+log = logging.getLogger(__name__)
 
 
 class Handler(Protocol):
     """Who takes requests that arrive."""
 
-    def on_request(self, key: TransactionKey, request: Request, flow: Flow) -> None: ...
+    def on_request(self, key: ServerKey, request: Request, flow: Flow) -> None: ...
 
     def on_ack(self, request: Request, flow: Flow) -> None: ...
+
+    def on_cancel(self, key: ServerKey, request: Request) -> None: ...
 
 
 class SipStack:
     """Sends requests and awaits their final responses; hands arriving requests to the handler."""
 
-    def __init__(self, handler: Handler, timers: Timers, rng: random.Random) -> None:
-        self._handler = handler
+    def __init__(self, timers: Timers, rng: random.Random) -> None:
+        self.handler: Handler | None = None
         self._layer = TransactionLayer(timers=timers, rng=rng)
         self._transports: dict[str, Transport] = {}
         self._waiting: dict[TransactionKey, asyncio.Future[Response]] = {}
         self._provisional: dict[TransactionKey, Callable[[Response], None]] = {}
-        self._acks: dict[TransactionKey, tuple[Request, Flow]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
+        self.garbage = 0  # messages that did not parse
 
-    def attach(self, transport: Transport) -> None:
-        self._transports[transport.connection] = transport
+    def transport(self, connection: str, address: str) -> Transport:
+        """The sockets of a new connection; what arrives on them comes here."""
+        made = Transport(connection, address, self.received, self._on_garbage)
+        self._transports[connection] = made
+        return made
 
     def detach(self, transport: Transport) -> None:
-        self._transports.pop(transport.connection, None)
+        """The connection is over; nothing is sent over it any more."""
+        if self._transports.get(transport.connection) is transport:
+            del self._transports[transport.connection]
 
     def received(self, message: Message, flow: Flow) -> None:
         """A message came in by a flow."""
         self._layer.receive(message, flow, self._loop.time(), flow.reliable)
         self._work()
 
+    def _on_garbage(self, error: ParseError, flow: Flow) -> None:
+        self.garbage += 1
+        log.warning("%s %s: what came in is no SIP message: %s", flow.connection, flow.remote, error)
+
     def start(
         self, request: Request, flow: Flow, on_provisional: Callable[[Response], None] | None = None
-    ) -> tuple[TransactionKey, asyncio.Future[Response]]:
+    ) -> tuple[ClientKey, asyncio.Future[Response]]:
         """Send a request at once; the future holds its final response, or ProductFailure when none comes."""
         future: asyncio.Future[Response] = self._loop.create_future()
         key = self._layer.request(request, flow, self._loop.time(), flow.reliable)
@@ -72,14 +92,21 @@ class SipStack:
         _, future = self.start(request, flow)
         return await future
 
-    def acknowledge(self, key: TransactionKey, ack: Request, flow: Flow) -> None:
+    def acknowledge(self, key: ClientKey, ack: Request, flow: Flow) -> None:
         """Send the ACK of a 2xx, now and whenever the 2xx comes again (RFC 3261 13.2.2.4)."""
-        self._acks[key] = (ack, flow)
-        self._send(ack, flow)
+        self._layer.acknowledge(key, ack, flow)
+        self._work()
 
-    def respond(self, key: TransactionKey, response: Response) -> None:
+    def respond(self, key: ServerKey, response: Response) -> None:
         """Answer a request that arrived."""
         self._layer.respond(key, response, self._loop.time())
+        self._work()
+
+    def access_lost(self, connection: str) -> None:
+        """The access of a connection is gone: whatever still waits for an answer over it fails now."""
+        for flow in self._layer.flows():
+            if cast(Flow, flow).connection == connection:
+                self._layer.flow_failed(flow, self._loop.time())
         self._work()
 
     def _work(self) -> None:
@@ -90,38 +117,47 @@ class SipStack:
     def _carry_out(self, event: Event) -> None:
         match event:
             case Send(message=message, flow=flow):
-                try:
-                    self._send(message, flow)
-                except (OSError, ProductFailure):
-                    # The access refuses the packet.  Over UDP the transaction repeats it; over TCP it times out.
-                    return
+                self._send(message, cast(Flow, flow))
             case ResponseReceived(key=key, response=response):
                 self._on_response(key, response)
-            case RequestReceived(key=key, request=request, flow=flow):
-                self._handler.on_request(key, request, flow)
-            case AckReceived(request=request, flow=flow):
-                self._handler.on_ack(request, flow)
+            case RequestReceived(key=key, request=request, flow=flow) if self.handler:
+                self.handler.on_request(key, request, cast(Flow, flow))
+            case AckReceived(request=request, flow=flow) if self.handler:
+                self.handler.on_ack(request, cast(Flow, flow))
+            case Cancelled(key=key, request=request) if self.handler:
+                self.handler.on_cancel(key, request)
             case TimedOut(key=key, request=request):
-                future = self._waiting.pop(key, None)
-                if future is not None and not future.done():
-                    future.set_exception(ProductFailure(f"nobody answered {request.method} {request.uri}", where="SIP"))
+                self._fail(key, f"nobody answered {request.method} {request.uri}")
+            case TransportFailed(key=key, request=request):
+                self._fail(key, f"the access was lost before {request.method} {request.uri} was answered")
+            case Discarded(message=message, reason=reason):
+                log.info("discarded %s: %s", message.start_line, reason)
 
-    def _on_response(self, key: TransactionKey, response: Response) -> None:
+    def _fail(self, key: TransactionKey, what: str) -> None:
+        self._provisional.pop(key, None)
+        future = self._waiting.pop(key, None)
+        if future is not None and not future.done():
+            future.set_exception(ProductFailure(what, where="SIP"))
+
+    def _on_response(self, key: ClientKey, response: Response) -> None:
         if response.status < 200:
             if told := self._provisional.get(key):
                 told(response)
             return
         self._provisional.pop(key, None)
         future = self._waiting.pop(key, None)
-        if future is not None:
-            if not future.done():
-                future.set_result(response)
-        elif key in self._acks and response.status < 300:
-            self._send(*self._acks[key])
+        if future is not None and not future.done():
+            future.set_result(response)
 
     def _send(self, message: Message, flow: Flow) -> None:
-        if transport := self._transports.get(flow.connection):
+        transport = self._transports.get(flow.connection)
+        if transport is None:
+            return
+        try:
             transport.send(message.encode(), flow)
+        except (OSError, ProductFailure) as refused:
+            # The access refuses the packet.  Over UDP the transaction repeats it; over TCP it times out.
+            log.info("%s %s was not sent: %s", flow.connection, message.start_line, refused)
 
     def _arm(self) -> None:
         if self._timer:

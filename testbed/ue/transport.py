@@ -12,6 +12,7 @@ import contextlib
 import itertools
 import socket
 from collections.abc import Callable
+from functools import partial
 from typing import Literal, NamedTuple
 
 from testbed.errors import ProductFailure, RigError
@@ -163,7 +164,7 @@ class Transport:
                 continue  # an ICMP error of an earlier datagram; its transaction's timers deal with it
             flow = Flow(self.connection, role, "udp", remote[:2], port)
             if data.strip(b"\r\n\0"):  # keep-alives are empty (RFC 5626 3.5.1)
-                self._take(lambda data=data: [parse(data)], flow)
+                self._take(partial(_one, data), flow)
 
     def _take(self, read: Callable[[], list[Message]], flow: Flow) -> None:
         try:
@@ -173,6 +174,10 @@ class Transport:
             return
         for message in messages:
             self._on_message(message, flow)
+
+
+def _one(datagram: bytes) -> list[Message]:
+    return [parse(datagram)]
 
 
 class _Stream(asyncio.Protocol):

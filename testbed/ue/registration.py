@@ -1,0 +1,229 @@
+"""Registration: how an IMS connection comes to be, and how bindings move between connections.
+
+TS 24.229 5.1.1 with the extensions of C1-062198: an unprotected REGISTER and its 401, AKA, security associations, a
+protected REGISTER and its 200.  Which bindings the REGISTER moves is its `Move`.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+
+from testbed.errors import ProductFailure
+from testbed.ims.aka import AkaResult, MacFailure, SyncFailure, Usim
+from testbed.ims.digest import Challenge, DigestClient, initial_authorization
+from testbed.ims.errors import PeerFault
+from testbed.ims.headers import Headers, NameAddr
+from testbed.ims.message import Request, Response
+from testbed.ims.secagree import parse_mechanisms
+from testbed.ue.connection import OPEN_PORT, ConnectionState, ImsConnection
+from testbed.ue.security import SecuritySet
+from testbed.ue.stack import SipStack
+from testbed.ue.transport import Flow
+
+log = logging.getLogger(__name__)
+SEAMLESS = "seamless-ims"
+TRIES = 4  # challenge, resynchronisation, and one more of each where the core lost a race (see `_authenticate`)
+
+
+class Move(StrEnum):
+    """What a new registration does to the bindings that there are (C1-062198 clause 2)."""
+
+    NONE = "none"  # release 7: no word of seamless-ims, the core removes what was there
+    ADD = "add"  # seamless-ims: the old bindings stay (2.1)
+    EXPLICIT = "explicit"  # seamless-ims and the old contacts at expires=0 (2.2)
+    GLOBAL = "global"  # seamless-ims and imsglobreg on To: all identities at once (2.3)
+
+
+class Registrar:
+    """Registers connections of one UE.  `on_keys` is told of each security set when it is in force."""
+
+    def __init__(self, stack: SipStack, usim: Usim, rng: random.Random, on_keys: Callable[[SecuritySet], None]) -> None:
+        self._stack, self._usim, self._rng, self._on_keys = stack, usim, rng, on_keys
+
+    async def register(self, connection: ImsConnection, move: Move, old_contacts: Sequence[NameAddr] = ()) -> None:
+        """Make a connection active.  Raises ProductFailure when the network refuses or does not answer.
+
+        `old_contacts` are deregistered by the same REGISTER; with Move.EXPLICIT there must be one.
+        """
+        digest = DigestClient(connection.config.subscription.impi, self._rng)
+        connection.call_id = f"{self._rng.getrandbits(64):016x}@{connection.host}"
+        await self._open_ports(connection)
+        request = self._request(connection, move, old_contacts, protected=False)
+        response = await self._send(connection, request, await connection.flow(protected=False))
+        for _ in range(TRIES):
+            if response.status != 401:
+                break
+            response = await self._authenticate(connection, response, digest, move, old_contacts)
+        self._accepted(connection, response)
+
+    async def deregister(self, connection: ImsConnection) -> None:
+        """Remove the connection's bindings by expires=0 over it (TS 24.229 5.1.1.6)."""
+        request = self._request(connection, Move.ADD, (), protected=True, expires_s=0)
+        response = await self._send(connection, request, await connection.flow(protected=True))
+        if response.status not in (200, 401, 423):
+            raise _refused(connection, response)
+        connection.bindings = []
+
+    async def _open_ports(self, connection: ImsConnection) -> None:
+        config, transport = connection.config, connection.transport
+        transport.bind("open", OPEN_PORT)
+        connection.port_s = transport.bind("server")
+        await transport.listen("server", connection.port_s)
+        connection.security = self._offer(connection, config.alg, config.ealg)
+
+    def _offer(self, connection: ImsConnection, alg: str, ealg: str) -> SecuritySet:
+        port_c = connection.transport.bind("client")
+        ports = (port_c, connection.port_s)
+        address = connection.access
+        return SecuritySet(connection.xfrm, address.address, address.pcscf, ports, alg, ealg)
+
+    async def _authenticate(
+        self,
+        connection: ImsConnection,
+        challenged: Response,
+        digest: DigestClient,
+        move: Move,
+        old_contacts: Sequence[NameAddr],
+    ) -> Response:
+        """Answer a challenge: protected, or in the open with AUTS when the USIM finds its SQN stale."""
+        where = f"registration over {connection.name}"
+        challenge = _challenge(challenged, where)
+        result = self._run_aka(challenge, where)
+        if isinstance(result, SyncFailure):
+            digest.accept_out_of_sync(challenge, result.auts)
+            log.info("%s: SQN is stale, resynchronising", where)
+            flow = await connection.flow(protected=False)
+            request = self._request(connection, move, old_contacts, protected=False, digest=digest)
+            return await self._send(connection, request, flow)
+        digest.accept(challenge, result.res)
+        security = self._fresh_set(connection)
+        servers = parse_mechanisms(challenged.headers.get_all("Security-Server"))
+        try:
+            security.install(servers, result.ck, result.ik, connection.config.expires_s)
+        except PeerFault as fault:
+            raise ProductFailure(fault.what, where=where, mend=fault.mend) from fault
+        self._on_keys(security)
+        request = self._request(connection, move, old_contacts, protected=True, digest=digest)
+        return await self._send(connection, request, await connection.flow(protected=True))
+
+    def _fresh_set(self, connection: ImsConnection) -> SecuritySet:
+        """The set whose offer the challenge answers; after a second challenge a new set replaces the unused one.
+
+        Kamailio's S-CSCF sends its challenge before it has stored the vector, so a UE that answers at once may be
+        challenged again.  The first set is then of no use.
+        """
+        security = connection.security
+        assert security is not None
+        if security.associations:
+            log.info("challenged again over %s, its associations are replaced", connection.name)
+            security.remove()
+        return security
+
+    def _run_aka(self, challenge: Challenge, where: str) -> AkaResult | SyncFailure:
+        if not challenge.is_aka:
+            mend = "the S-CSCF must be configured for AKAv1-MD5"
+            raise ProductFailure(f"challenged with {challenge.algorithm} in place of AKA", where=where, mend=mend)
+        try:
+            return self._usim.authenticate(*challenge.rand_autn())
+        except MacFailure as foreign:
+            raise ProductFailure(foreign.what, where=where, mend=foreign.mend) from foreign
+        except PeerFault as fault:
+            raise ProductFailure(fault.what, where=where) from fault
+
+    def _request(
+        self,
+        connection: ImsConnection,
+        move: Move,
+        old_contacts: Sequence[NameAddr],
+        *,
+        protected: bool,
+        digest: DigestClient | None = None,
+        expires_s: int | None = None,
+    ) -> Request:
+        config, subscription = connection.config, connection.config.subscription
+        connection.cseq += 1
+        expires = config.expires_s if expires_s is None else expires_s
+        impu = subscription.impus[0]
+        contact = (connection.contact if protected else connection.open_contact).with_param("expires", str(expires))
+        contacts = [contact, *(old.with_param("expires", "0") for old in old_contacts)]
+        required = "sec-agree" if move is Move.NONE else f"sec-agree, {SEAMLESS}"
+        headers = Headers(
+            [
+                ("Via", connection.via(protected=protected)),
+                ("Max-Forwards", "70"),
+                ("P-Access-Network-Info", connection.access.info),
+                ("From", f"<{impu}>;tag={self._rng.getrandbits(32):08x}"),
+                ("To", f"<{impu}>" + (";imsglobreg" if move is Move.GLOBAL else "")),
+                ("Contact", ", ".join(map(str, contacts))),
+                ("Call-ID", connection.call_id),
+                ("CSeq", f"{connection.cseq} REGISTER"),
+                ("Authorization", self._authorization(connection, digest)),
+                ("Require", required),
+                ("Proxy-Require", required),
+                ("Supported", "path, gruu"),
+            ]
+        )
+        assert connection.security is not None
+        headers.add("Security-Client", str(connection.security.offer))
+        for mechanism in connection.security.verify if protected else ():
+            headers.add("Security-Verify", mechanism)
+        return Request("REGISTER", subscription.registrar, headers)
+
+    @staticmethod
+    def _authorization(connection: ImsConnection, digest: DigestClient | None) -> str:
+        subscription = connection.config.subscription
+        if digest is not None:
+            connection.authorization = digest.authorization("REGISTER", subscription.registrar)
+        if not connection.authorization:
+            return initial_authorization(subscription.impi, subscription.domain, subscription.registrar)
+        return connection.authorization
+
+    async def _send(self, connection: ImsConnection, request: Request, flow: Flow) -> Response:
+        response = await self._stack.request(request, flow)
+        log.info("%s over %s (%s): %s", request.method, connection.name, flow.role, response.start_line)
+        return response
+
+    def _accepted(self, connection: ImsConnection, response: Response) -> None:
+        if response.status != 200:
+            raise _refused(connection, response)
+        ours = [contact for contact in response.contacts if contact.uri.matches(connection.contact.uri)]
+        expires = (ours[0].params.get("expires") if ours else None) or response.expires or connection.config.expires_s
+        connection.expires_s = int(expires)
+        connection.service_route = response.service_routes
+        addresses = (NameAddr.parse(value) for value in response.headers.values("P-Associated-URI"))
+        connection.associated = [str(address.uri) for address in addresses]
+        connection.bindings = connection.associated or [connection.config.subscription.impus[0]]
+        connection.state = ConnectionState.ACTIVE
+
+
+def _challenge(response: Response, where: str) -> Challenge:
+    try:
+        return Challenge.parse(response.headers.get("WWW-Authenticate") or "")
+    except PeerFault as fault:
+        raise ProductFailure(f"the 401 cannot be answered: {fault.what}", where=where) from fault
+
+
+# What a refusal of a REGISTER usually means on a bench.
+MENDS = {
+    401: "the core challenged again and again: look at the S-CSCF's log",
+    403: "compare the subscriber's identities and keys with the HSS (`testbed subscriber list`)",
+    404: "the HSS does not know this identity: `testbed subscriber add`",
+    420: "the core lacks an extension that was required: see Unsupported",
+    480: "the HSS or the S-CSCF is not reachable: look at their logs in the run's folder",
+    500: "the HSS or the S-CSCF is not reachable: look at their logs in the run's folder",
+    503: "the HSS or the S-CSCF is not reachable: look at their logs in the run's folder",
+    504: "the HSS or the S-CSCF is not reachable: look at their logs in the run's folder",
+}
+
+
+def _refused(connection: ImsConnection, response: Response) -> ProductFailure:
+    unsupported = ", ".join(response.headers.get_all("Unsupported"))
+    detail = f" (Unsupported: {unsupported})" if unsupported else ""
+    return ProductFailure(
+        f"registration refused: {response.status} {response.reason}{detail}",
+        where=f"UE {connection.config.name} over {connection.name}",
+        mend=MENDS.get(response.status),
+    )

@@ -1,0 +1,69 @@
+"""What the controller tells a UE process about itself, as one JSON object; it holds keys and is sent, never stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from drivers.protocols import AccessAddress, Family
+from testbed.ue.config import Subscription, UeConfig
+
+
+@dataclass(frozen=True)
+class AccessSetup:
+    """An access network of the UE: its device in the namespace, its routing table, what attaching gives."""
+
+    name: str
+    device: str
+    table: int
+    addresses: tuple[AccessAddress, ...]
+    info: str = "IEEE-802.3"
+
+    def address(self, family: Family) -> AccessAddress:
+        return next(address for address in self.addresses if address.family == family)
+
+
+@dataclass(frozen=True)
+class UeSetup:
+    """Everything a UE process needs."""
+
+    config: UeConfig
+    accesses: tuple[AccessSetup, ...]
+    family: Family = 4
+    esp_sa: str | None = None  # where to write the keys of the security associations, for reading the captures
+    radio_timers: bool = True  # T1 of 2 s (TS 24.229 table 7.7.1); False: RFC 3261's, made for wired networks
+
+    def to_json(self) -> dict[str, Any]:
+        data = asdict(self)
+        for name in ("k", "opc"):
+            data["config"]["subscription"][name] = data["config"]["subscription"][name].hex()
+        return data
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> UeSetup:
+        config = dict(data["config"])
+        subscription = dict(config["subscription"])
+        for name in ("k", "opc"):
+            subscription[name] = bytes.fromhex(subscription[name])
+        subscription["impus"] = tuple(subscription["impus"])
+        config["subscription"] = Subscription(**subscription)
+        accesses = tuple(
+            AccessSetup(**{**access, "addresses": tuple(AccessAddress(**each) for each in access["addresses"])})
+            for access in data["accesses"]
+        )
+        return cls(UeConfig(**config), accesses, data["family"], data["esp_sa"], data["radio_timers"])
+
+
+@dataclass(frozen=True)
+class HandoffOrder:
+    """What a UE shall do by itself once its access fails.
+
+    `move` names the registration (`global`, `explicit`, `none`), `session` how sessions follow: `re-invite`,
+    `replaces`, or `redial` (release 7: the call is lost and made again).
+    """
+
+    to: str
+    move: str = "global"
+    session: str = "re-invite"
+    silence_ms: float = 0.0  # media silence after which the access counts as gone; 0: only the kernel's word counts
