@@ -51,3 +51,6 @@ def main() -> None:
     except TestbedError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
+
+if __name__ == "__main__":
+    main()

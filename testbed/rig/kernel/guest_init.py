@@ -1,7 +1,8 @@
 """The first process of a User-mode Linux guest: makes the guest's world, runs one command, carries its status out.
 
-It is started by the guest kernel as `init`, with Python's own library and nothing else, and reads what to do from
-`job.json` in the control folder (its only argument), which lies on the host:
+It is started by the guest kernel as `init`, with Python's own library and nothing else (not even pathlib, whose import
+takes a tenth of a second here), and reads what to do from `job.json` in the control folder, its only argument, which
+lies on the host:
 
     {"argv": [...], "cwd": DIR, "env": {...}, "writable": [DIR...], "modules": DIR, "load": [NAME...],
      "stdout_tty": BOOL, "stderr_tty": BOOL, "size": [COLUMNS, LINES]}
@@ -43,7 +44,7 @@ def mount(source: str, target: str, kind: str, flags: int = 0, data: str = "") -
 def make_root(job: dict[str, Any], control: str) -> None:
     """An overlay of the host's files, the kernel's own file systems, and the folders that the host really gets."""
     overlay = f"{job['modules']}/{os.uname().release}/kernel/fs/overlayfs/overlay.ko"
-    if os.path.exists(overlay):  # noqa: PTH110 - the rig kernel has it built in
+    if os.path.exists(overlay):  # the rig kernel has it built in
         subprocess.run(["insmod", overlay], check=True, env=PATH)
     mount("tmpfs", "/mnt", "tmpfs")
     for folder in ("/mnt/upper", "/mnt/work", "/mnt/root"):
@@ -150,7 +151,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     status = 125  # the guest itself failed
     try:
-        with open(f"{control}/job.json") as stream:  # noqa: PTH123 - pathlib costs a tenth of a second here
+        with open(f"{control}/job.json") as stream:
             job = json.load(stream)
         make_root(job, control)
         load_modules(job["load"])
@@ -167,9 +168,9 @@ def main() -> None:
 def report(control: str, name: str, text: str) -> None:
     """A file for the host; it is whole or not there."""
     with contextlib.suppress(OSError):
-        with open(f"{control}/{name}.new", "w") as stream:  # noqa: PTH123
+        with open(f"{control}/{name}.new", "w") as stream:
             stream.write(text)
-        os.rename(f"{control}/{name}.new", f"{control}/{name}")  # noqa: PTH104
+        os.rename(f"{control}/{name}.new", f"{control}/{name}")
 
 
 if __name__ == "__main__":

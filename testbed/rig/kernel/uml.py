@@ -47,15 +47,22 @@ class GuestCommand:
     log: Path | None = None  # takes what the guest's kernel says
 
 
+def lacks() -> RigError | None:
+    """Why no guest can start on this machine, as far as that can be seen without starting one."""
+    if shutil.which(BINARY) is None:
+        mend = "install it: apt-get install user-mode-linux (or `make setup`)"
+        return RigError(f"{BINARY} is not installed", where="--kernel uml", mend=mend)
+    return None
+
+
 def run(command: GuestCommand) -> int:
     """Run a command in a guest and return its exit status (128 + signal where one ended it).
 
     Raises RigError when the guest itself does not start; the message ends with the kernel's last words.
     """
-    binary = shutil.which(BINARY)
-    if binary is None:
-        mend = "install it: apt-get install user-mode-linux (or `make setup`)"
-        raise RigError(f"{BINARY} is not installed", where="--kernel uml", mend=mend)
+    if missing := lacks():
+        raise missing
+    binary = str(shutil.which(BINARY))
     with tempfile.TemporaryDirectory(prefix="testbed-guest-") as folder:
         control = Path(folder)
         log = command.log or control / "kernel.log"

@@ -1,0 +1,111 @@
+"""Which kernel a rig runs on: the host's own, or a User-mode Linux guest that the same command line is repeated in.
+
+    choice = choose(wanted)                       # "auto", "host" or "uml"
+    if choice.kernel != "host":
+        sys.exit(repeat_in_guest([runs, state]))  # the same command, in there, where choose() says "host"
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from testbed.errors import RigError
+from testbed.rig.kernel import uml
+
+Kernel = Literal["host", "uml"]
+GUEST = "TESTBED_GUEST"  # in the environment of everything that runs inside a guest: which kernel that is
+PROBE_DEADLINE_S = 20.0
+# What a wired rig asks of a kernel, in words; the names are those of testbed.rig.kernel.probe.
+FEATURES = {
+    "netns": "network namespaces",
+    "veth": "virtual cables (veth)",
+    "bridge": "a switch (bridge)",
+    "netem": "delay, jitter and loss (netem)",
+    "esp4": "IPsec ESP for IPv4 (XFRM) with the algorithms of TS 33.203",
+    "esp6": "IPsec ESP for IPv6 (XFRM) with the algorithms of TS 33.203",
+}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A kernel and why it was taken."""
+
+    kernel: Kernel
+    reason: str
+
+
+def current() -> str:
+    """The kernel that this process runs on: "host", or the guest's name."""
+    return os.environ.get(GUEST, "host")
+
+
+def choose(wanted: str = "auto") -> Choice:
+    """Decide by what a topology needs and what there is.  Raises RigError where the wanted kernel cannot do it."""
+    if current() != "host":
+        return Choice("host", f"inside the guest already ({current()})")
+    lacks = "" if wanted == "uml" else host_lacks()
+    if wanted in ("host", "auto") and not lacks:
+        return Choice("host", "this kernel has everything that a rig needs, and we are root")
+    if wanted == "host":
+        mend = "use --kernel uml, which needs neither root nor modules; `testbed doctor` lists what is missing"
+        raise RigError(f"this kernel cannot carry a rig: {lacks}", where="--kernel host", mend=mend)
+    missing = uml.lacks()
+    if missing is None:
+        return Choice("uml", f"the host's kernel cannot carry a rig: {lacks}" if lacks else "asked for")
+    if wanted == "auto":
+        raise RigError(f"the host's kernel cannot carry a rig ({lacks}), and a guest cannot start: {missing.what}",
+                       where="--kernel auto", mend=missing.mend)  # fmt: skip
+    raise missing
+
+
+def host_lacks() -> str:
+    """What keeps a rig from running on the host's own kernel, in a sentence; empty when nothing does."""
+    found = probe_host()
+    missing = [FEATURES[name].partition(" (")[0] for name, why in found.items() if why is not None]
+    missing += [] if os.geteuid() == 0 else ["root's privileges"]
+    return f"it lacks {', '.join(missing)}" if missing else ""
+
+
+@functools.cache
+def probe_host() -> dict[str, str | None]:
+    """Each feature of FEATURES with the reason why the host's kernel does not offer it, None where it does."""
+    probed = subprocess.run(
+        [sys.executable, "-m", "testbed.rig.kernel.probe"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=PROBE_DEADLINE_S,
+        check=False,
+    )
+    try:
+        answers: dict[str, str | None] = json.loads(probed.stdout)
+    except ValueError:
+        said = (probed.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        answers = {"netns": f"the probe failed: {said}"}
+    return {name: answers.get(name, "not probed") for name in FEATURES}
+
+
+def repeat_in_guest(writable: Sequence[Path], *, log: Path | None = None) -> int:
+    """Run this process's own command line again inside a guest and return its exit status.
+
+    The folders in `writable` (runs, state) are the host's own inside; they are made when they do not exist.
+    """
+    program = shutil.which(sys.argv[0]) or sys.argv[0]
+    argv = [sys.executable, str(Path(program).resolve()), *sys.argv[1:]]
+    return run_in_guest(argv, writable, log=log)
+
+
+def run_in_guest(argv: Sequence[str], writable: Sequence[Path], *, log: Path | None = None) -> int:
+    """Run any command inside a guest and return its exit status."""
+    for folder in writable:
+        folder.mkdir(parents=True, exist_ok=True)
+    return uml.run(uml.GuestCommand(argv, writable, {GUEST: "uml"}, log=log))

@@ -1,0 +1,180 @@
+"""Rig tests in a guest: one pytest inside runs them, the outer pytest reports them as its own.
+
+Outside, `RigTests` is a plugin (tests/conftest.py registers it).  Inside, this file is the program: it runs the tests
+named on its command line and writes one JSON line for each event to standard output; pytest's own words go to standard
+error.  The reports cross as pytest's own serialised form, as with pytest-xdist.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+import selectors
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+
+FOLDER = "build/rig-tests"
+KEPT, KEPT_AT_LEAST_S = 10, 3600.0
+TOO_EARLY = "the guest ended, or fell silent, before"
+START_DEADLINE_S = 120.0  # the guest's start, imports and collection, on a busy machine
+
+
+class RigTests:
+    """Takes the tests marked `rig` out of the ordinary loop and has them run where a rig can be."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.folder = Path()  # of this session's guest: what the tests wrote and what was said, kept when one failed
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
+        everything = session.items
+        rig = [item for item in everything if item.get_closest_marker("rig")]
+        if not rig or self.config.option.collectonly or not self._elsewhere(rig):
+            return (yield)
+        session.items = [item for item in everything if item not in set(rig)]
+        try:
+            result = yield
+            self._run(session, rig)
+        finally:
+            session.items = everything
+        return result
+
+    def _elsewhere(self, rig: list[pytest.Item]) -> bool:
+        """Whether the rig tests run in a guest; where they can run nowhere they are skipped, with the reason."""
+        from testbed.errors import RigError
+        from testbed.rig.kernel.choose import choose
+
+        try:
+            return choose(self.config.getoption("kernel")).kernel != "host"
+        except RigError as cannot:
+            for item in rig:
+                item.add_marker(pytest.mark.skip(reason=str(cannot).replace("\n", " ")))
+            return False
+
+    def _run(self, session: pytest.Session, rig: list[pytest.Item]) -> None:
+        self.folder = new_folder(self.config.rootpath / FOLDER)
+        failed_before = session.testsfailed
+        self._relay(session, {item.nodeid: item for item in rig})
+        if session.testsfailed == failed_before:
+            shutil.rmtree(self.folder)
+
+    def _relay(self, session: pytest.Session, waiting: dict[str, pytest.Item]) -> None:
+        for event in self._events(list(waiting)):
+            if "start" in event:
+                item = waiting[event["start"]]
+                item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+                continue
+            report = self.config.hook.pytest_report_from_serializable(config=self.config, data=event["report"])
+            item = waiting[report.nodeid]
+            item.ihook.pytest_runtest_logreport(report=report)
+            if report.when == "teardown":
+                item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+                del waiting[report.nodeid]
+            if session.shouldfail:
+                raise session.Failed(session.shouldfail)
+        for number, item in enumerate(waiting.values()):
+            text = f"not run: {TOO_EARLY} it came to it"
+            if number == 0:
+                text = f"{TOO_EARLY} this test was done{self._last_words()}"
+            report = pytest.TestReport(item.nodeid, item.location, {}, "failed", text, "call")
+            item.ihook.pytest_runtest_logreport(report=report)
+
+    def _events(self, tests: list[str]) -> Iterator[dict[str, Any]]:
+        (self.folder / "tests").write_text("\n".join(tests))
+        argv = [sys.executable, "-m", "testbed.cli.main", "kernel", "exec", "--writable", str(self.folder)]
+        argv += ["--log", str(self.folder / "kernel.log"), "--", sys.executable, __file__, "--rootdir"]
+        argv += [str(self.config.rootpath), f"--basetemp={self.folder / 'tmp'}", f"@{self.folder / 'tests'}"]
+        argv += [f"--tb={self.config.option.tbstyle}", *(["-l"] if self.config.option.showlocals else [])]
+        with (self.folder / "pytest.log").open("wb") as words:
+            guest = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=words, cwd=self.config.rootpath
+            )
+        try:
+            assert guest.stdout is not None
+            for line in lines(guest.stdout, self._patience()):
+                yield json.loads(line)
+        finally:
+            guest.terminate()
+            guest.wait()
+
+    def _patience(self) -> float:
+        """The longest silence, in seconds: pytest-timeout inside has had its say by then."""
+        return START_DEADLINE_S + float(self.config.getini("timeout") or 300)
+
+    def _last_words(self) -> str:
+        return "".join(
+            f"\n--- {path} ends with\n" + "\n".join(path.read_text(errors="replace").splitlines()[-15:])
+            for path in (self.folder / "pytest.log", self.folder / "kernel.log")
+            if path.exists()
+        )
+
+
+def new_folder(parent: Path) -> Path:
+    """A folder of our own with a short path (a socket's may have 107 bytes); the oldest of many are removed."""
+    parent.mkdir(parents=True, exist_ok=True)
+    kept = sorted((path for path in parent.iterdir() if path.name.isdigit()), key=lambda path: path.stat().st_mtime)
+    for old in kept[:-KEPT]:
+        if time.time() - old.stat().st_mtime > KEPT_AT_LEAST_S:  # else it may be another session's, at work
+            shutil.rmtree(old)
+    for number in itertools.count(1):
+        with contextlib.suppress(FileExistsError):
+            (parent / str(number)).mkdir()
+            break
+    return parent / str(number)
+
+
+def lines(stream: IO[bytes], patience_s: float) -> Iterator[bytes]:
+    """Lines as they come, until the stream ends or is silent for too long."""
+    with selectors.DefaultSelector() as selector:
+        selector.register(stream, selectors.EVENT_READ)
+        rest = b""
+        while selector.select(patience_s):
+            data = os.read(stream.fileno(), 65536)
+            if not data:
+                return
+            *whole, rest = (rest + data).split(b"\n")
+            yield from whole
+
+
+class Teller:
+    """Inside: writes what happens as JSON lines."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self.stream = stream
+        self.config: pytest.Config | None = None
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        self.config = config
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self._tell({"start": nodeid})
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        assert self.config is not None
+        data = self.config.hook.pytest_report_to_serializable(config=self.config, report=report)
+        self._tell({"report": data})
+
+    def _tell(self, event: dict[str, Any]) -> None:
+        self.stream.write(json.dumps(event, default=str) + "\n")
+        self.stream.flush()
+
+
+def main() -> int:
+    events = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    options = ["-p", "no:cacheprovider", "-o", "tmp_path_retention_policy=failed", "-o", "addopts="]
+    return int(pytest.main([*options, *sys.argv[1:]], plugins=[Teller(events)]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
