@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from testbed.topology.addresses import FAMILIES, LONGEST_PREFIX, Address, Addresses, Network, addresses, is_given
-from testbed.topology.faults import Path, nearest
+from testbed.topology.faults import KeyPath, nearest
 from testbed.topology.model import Topology
 from testbed.topology.plan import BACKBONE, NETWORK_LINK, SERVER_DEVICE, UE_CABLE
 
@@ -18,10 +18,11 @@ RESERVED = (BACKBONE, UE_CABLE, NETWORK_LINK, SERVER_DEVICE, "lo", "all", "defau
 class Complaint:
     """Something wrong between parts; `at_key` when the name is to blame and not the value."""
 
-    path: Path
+    path: KeyPath
     what: str
     mend: str
     at_key: bool = False
+    needs: tuple[KeyPath, ...] = ()  # what must have been read well for the complaint to make sense
 
 
 def complaints(topology: Topology) -> Iterator[Complaint]:
@@ -38,7 +39,7 @@ def _names(topology: Topology) -> Iterator[Complaint]:
     ports = {name: f"access `{name}`" for name in topology.accesses}
     for group, names in groups.items():
         for name in names:
-            path: Path = (group, name)
+            path: KeyPath = (group, name)
             if name in RESERVED:
                 yield Complaint(path, f"`{name}` is a name that the rig itself uses", "take another name", True)
                 continue
@@ -54,7 +55,7 @@ def _names(topology: Topology) -> Iterator[Complaint]:
 def _servers(topology: Topology) -> Iterator[Complaint]:
     pcscfs = [name for name, server in topology.servers.items() if server.role == "pcscf"]
     for name, access in topology.accesses.items():
-        path: Path = ("accesses", name, "pcscf")
+        path: KeyPath = ("accesses", name, "pcscf")
         if access.pcscf not in topology.servers:
             mend = nearest(access.pcscf, pcscfs, "the P-CSCFs here are")
             yield Complaint(path, f"there is no server `{access.pcscf}`", mend)
@@ -74,7 +75,7 @@ def _ues(topology: Topology) -> Iterator[Complaint]:
     owner: dict[str, str] = {}
     for name, ue in topology.ues.items():
         for number, access in enumerate(ue.accesses):
-            path: Path = ("ues", name, "accesses", number)
+            path: KeyPath = ("ues", name, "accesses", number)
             if access not in topology.accesses:
                 mend = nearest(access, list(topology.accesses), "the accesses here are")
                 yield Complaint(path, f"there is no access `{access}`", mend)
@@ -92,7 +93,7 @@ def _ues(topology: Topology) -> Iterator[Complaint]:
 def _identities(topology: Topology) -> Iterator[Complaint]:
     seen: dict[str, str] = {}
     for name, ue in topology.ues.items():
-        identities: list[tuple[Path, str]] = [(("ues", name, "impi"), ue.impi)]
+        identities: list[tuple[KeyPath, str]] = [(("ues", name, "impi"), ue.impi)]
         identities += [(("ues", name, "impus", number), impu) for number, impu in enumerate(ue.impus)]
         for path, identity in identities:
             domain = identity.partition("@")[2]
@@ -109,7 +110,7 @@ def _delays(topology: Topology) -> Iterator[Complaint]:
         if access.jitter_ms > access.delay_ms:
             what = f"jitter of {access.jitter_ms:g} ms is more than the delay of {access.delay_ms:g} ms"
             mend = "no packet can arrive before it was sent: lower jitter_ms, or raise delay_ms"
-            yield Complaint(("accesses", name, "jitter_ms"), what, mend)
+            yield Complaint(("accesses", name, "jitter_ms"), what, mend, needs=(("accesses", name),))
 
 
 def _subnets(topology: Topology) -> Iterator[Complaint]:
@@ -118,17 +119,20 @@ def _subnets(topology: Topology) -> Iterator[Complaint]:
         usable = True
         for path, network in _given_subnets(topology, key):
             if network.prefixlen > LONGEST_PREFIX[family]:
-                mend = f"give a subnet of at most /{LONGEST_PREFIX[family]}: it must hold the gateway and a host"
+                mend = f"write the prefix of the subnet behind the address, at most /{LONGEST_PREFIX[family]}"
                 yield Complaint(path, f"{network} has no room for two hosts", mend)
                 usable = False
         if usable:
             found = addresses(topology, family)
+            if what := _no_host(found.backbone[1], None):
+                yield Complaint(("backbone", key), what, "leave it out, or give a private subnet")
+                continue
             yield from _hosts(topology, found, key)
             yield from _overlaps(topology, found, key)
             yield from _servers_addresses(topology, found, key)
 
 
-def _given_subnets(topology: Topology, key: str) -> Iterator[tuple[Path, Network]]:
+def _given_subnets(topology: Topology, key: str) -> Iterator[tuple[KeyPath, Network]]:
     for name, access in topology.accesses.items():
         if (interface := getattr(access, key)) is not None:
             yield ("accesses", name, key), interface.network
@@ -145,8 +149,6 @@ def _hosts(topology: Topology, found: Addresses, key: str) -> Iterator[Complaint
     for name, server in found.servers.items():
         if server is not None and server in found.backbone and (what := _no_host(server, found.backbone)):
             yield Complaint(("servers", name, key), what, f"give a host's address in {found.backbone}")
-    if what := _no_host(found.backbone[1], None):
-        yield Complaint(("backbone", key), what, "leave it out, or give a private subnet")
 
 
 def _no_host(address: Address, network: Network | None) -> str | None:
@@ -165,7 +167,7 @@ def _example(network: Network) -> Address:
 
 
 def _overlaps(topology: Topology, found: Addresses, key: str) -> Iterator[Complaint]:
-    subnets: list[tuple[Path, str, Network, Address | None, bool]] = [
+    subnets: list[tuple[KeyPath, str, Network, Address | None, bool]] = [
         (
             ("accesses", name, key),
             f"access `{name}`",
@@ -187,18 +189,20 @@ def _overlaps(topology: Topology, found: Addresses, key: str) -> Iterator[Compla
             what = f"subnet {blamed[2]} overlaps {against[2]} of {against[1]}"
         if not against[4]:
             what += " (derived, since the file gives none)"
-        yield Complaint(blamed[0], what, "give each access, and the backbone, a subnet of its own")
+        mend = "give each access, and the backbone, a subnet of its own"
+        yield Complaint(blamed[0], what, mend, needs=(one[0][:-1], other[0][:-1]))
 
 
 def _servers_addresses(topology: Topology, found: Addresses, key: str) -> Iterator[Complaint]:
     seen: dict[Address, str] = {}
     for name, address in found.servers.items():
-        path: Path = ("servers", name, key)
+        path: KeyPath = ("servers", name, key)
         if address is None:
             continue
         if address not in found.backbone:
             what = f"{address} is not in the backbone's subnet {found.backbone}"
-            yield Complaint(path, what, f"give one in it, or leave it out, or change backbone.{key}")
+            mend = f"give one in it, or leave it out, or change backbone.{key}"
+            yield Complaint(path, what, mend, needs=(("backbone",),))
         elif address in seen:
             yield Complaint(path, f"{address} is also that of server `{seen[address]}`", "give each server its own")
         seen.setdefault(address, name)

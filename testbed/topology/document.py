@@ -24,7 +24,7 @@ from ruamel.yaml.events import (
     SequenceStartEvent,
 )
 
-from testbed.topology.faults import Fault, FileFaults, Path, dotted, shown
+from testbed.topology.faults import Fault, FileFaults, KeyPath, dotted, shown
 
 DEEPEST = 20
 NO_KEY = "?"  # stands for a key that is no scalar
@@ -37,7 +37,10 @@ SCALARS = (
 # A scanner's or parser's words -> what a person does about it.
 SYNTAX_MENDS = (
     ("\\t", "indent with spaces, not with tabs"),
-    ("mapping values are not allowed", "check the indentation, and put quotes around a value with `: ` in it"),
+    (
+        "mapping values are not allowed",
+        "check the indentation, and put quotes around a value with `: ` in it",
+    ),
     ("expected <block end>", "keys of one mapping begin in the same column: check the indentation"),
     ("could not find expected ':'", "every line of a mapping reads `key: value`"),
     ("quoted scalar", "close the quotes"),
@@ -60,11 +63,11 @@ class Document:
 
     file: str
     data: dict[str, Any] = field(default_factory=dict)
-    keys: dict[Path, Mark] = field(default_factory=dict)
-    values: dict[Path, Mark] = field(default_factory=dict)
+    keys: dict[KeyPath, Mark] = field(default_factory=dict)
+    values: dict[KeyPath, Mark] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
 
-    def fault(self, path: Path, what: str, mend: str, *, at_key: bool = False) -> Fault:
+    def fault(self, path: KeyPath, what: str, mend: str, *, at_key: bool = False) -> Fault:
         """A fault at a path; where the path is not in the file, at the nearest mapping around it."""
         places = (self.keys, self.values) if at_key else (self.values, self.keys)
         around = path
@@ -95,21 +98,22 @@ def _whole(file: str, what: str, mend: str = "write it as `key: value` lines of 
 
 
 def _syntax_fault(error: MarkedYAMLError, file: str) -> Fault:
-    mark = error.problem_mark or error.context_mark
-    words = " ".join(filter(None, (error.context, error.problem))) or "unreadable"
+    context, problem = error.context or "", error.problem or "unreadable"
+    begun = "quoted" in context or "flow" in context  # what was begun and never ended: its beginning says more
+    mark = (begun and error.context_mark) or error.problem_mark or error.context_mark
+    words = f"{context} {problem}"
     mend = next((mend for part, mend in SYNTAX_MENDS if part in words), "check this line and the one above it")
     line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
-    return Fault(line, column, file, "", f"is not YAML: {shown(words)}", mend)
+    return Fault(line, column, file, "", f"is not YAML: {shown(problem, 100)}", mend)
 
 
 @dataclass
 class _Open:
     """A mapping or list whose end has not come."""
 
-    path: Path
+    path: KeyPath
     value: dict[str, Any] | list[Any]
     key: str | None = None  # the key whose value comes next
-    detached: bool = False  # it stands as a key, its content is of no use
 
 
 class _Composer:
@@ -136,7 +140,7 @@ class _Composer:
         file = self.document.file
         if self._root is None:
             raise FileFaults(
-                [*self.document.faults, _whole(file, "is empty", "`testbed topology list` names examples")]
+                [*self.document.faults, _whole(file, "is empty", "begin with a file that ships with the project")]
             )
         if not isinstance(self._root, dict):
             raise FileFaults([*self.document.faults, _whole(file, "is not a mapping of keys to values")])
@@ -148,8 +152,9 @@ class _Composer:
         if frame is not None and isinstance(frame.value, dict) and frame.key is None:
             self._key(frame, frame.value, event)
             return
-        path, value = self._path(frame), self._value(event)
+        path = self._path(frame)
         self._check(path, event)
+        value = self._value(event)
         self.document.values[path] = _mark(event)
         if frame is None:
             self._root = value
@@ -157,34 +162,34 @@ class _Composer:
             frame.value.append(value)
         else:
             assert frame.key is not None
-            frame.value.setdefault(frame.key, value)
+            frame.value[frame.key] = value
             frame.key = None
         self._descend(path, value, event)
 
-    def _path(self, frame: _Open | None) -> Path:
+    def _path(self, frame: _Open | None) -> KeyPath:
         if frame is None:
             return ()
         return (*frame.path, len(frame.value) if isinstance(frame.value, list) else frame.key or "")
 
     def _key(self, frame: _Open, mapping: dict[str, Any], event: NodeEvent) -> None:
+        self._check((*frame.path, NO_KEY), event)
         frame.key = event.value if isinstance(event, ScalarEvent) else NO_KEY
         path = (*frame.path, frame.key)
-        self._check(path, event)
         if not isinstance(event, ScalarEvent):
             self._complain(path, event, "a key is not a plain word", "write `key: value`")
-            self._descend(path, self._value(event), event, detached=True)
+            self._descend(path, self._value(event), event)
         elif frame.key in mapping:
             first = self.document.keys[path].line
             self._complain(path, event, f"the key stands here a second time, first in line {first}", "keep one of them")
         else:
             self.document.keys[path] = _mark(event)
 
-    def _descend(self, path: Path, value: Any, event: NodeEvent, *, detached: bool = False) -> None:
+    def _descend(self, path: KeyPath, value: Any, event: NodeEvent) -> None:
         if not isinstance(value, dict | list):
             return
-        self._open.append(_Open(path, value, detached=detached))
+        self._open.append(_Open(path, value))
         if len(self._open) > DEEPEST:
-            self._complain(path, event, f"is nested more than {DEEPEST} deep", "nothing here needs so many levels")
+            self._complain(path[:2], event, f"is nested more than {DEEPEST} deep", "nothing here needs so many levels")
             raise FileFaults(self.document.faults)
 
     def _value(self, event: NodeEvent) -> Any:
@@ -198,7 +203,7 @@ class _Composer:
         readers = (read for pattern, read in SCALARS if plain and pattern.fullmatch(event.value))
         return next(readers, str)(event.value)
 
-    def _check(self, path: Path, event: NodeEvent) -> None:
+    def _check(self, path: KeyPath, event: NodeEvent) -> None:
         """Refuse what a plain file does not need."""
         if isinstance(event, AliasEvent) or event.anchor is not None:
             sign = ("*" if isinstance(event, AliasEvent) else "&") + str(event.anchor)
@@ -211,8 +216,10 @@ class _Composer:
             )
         if isinstance(event, ScalarEvent) and any("\ud800" <= c <= "\udfff" for c in event.value):
             self._complain(path, event, "holds half a character (a surrogate)", "write the character itself")
+            event.value = event.value.encode("utf-8", "replace").decode()
+            event.value = event.value.encode("utf-8", "replace").decode()
 
-    def _complain(self, path: Path, event: Any, what: str, mend: str) -> None:
+    def _complain(self, path: KeyPath, event: Any, what: str, mend: str) -> None:
         mark = _mark(event)
         self.document.faults.append(Fault(mark.line, mark.column, self.document.file, dotted(path), what, mend))
 

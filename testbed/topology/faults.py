@@ -9,7 +9,7 @@ from typing import Any
 
 from testbed.errors import UsageError
 
-Path = tuple[str | int, ...]  # of keys and list indices, from the top of the file
+KeyPath = tuple[str | int, ...]  # of keys and list indices, from the top of the file
 SHOWN = 60
 
 
@@ -47,7 +47,7 @@ class FileFaults(UsageError):
         return [asdict(fault) for fault in self.faults]
 
 
-def dotted(path: Path) -> str:
+def dotted(path: KeyPath) -> str:
     """A path as people write it: `ues.ue.accesses[1]`."""
     text = ""
     for part in path:
@@ -55,15 +55,25 @@ def dotted(path: Path) -> str:
     return text
 
 
-def shown(value: object) -> str:
+def shown(value: object, longest: int = SHOWN) -> str:
     """A value from a file as it may stand in a message: one line, printable, not long."""
-    text = value if isinstance(value, str) else f"{value!r}"
+    text = repr(value)
+    if isinstance(value, str):
+        text = value
+    elif isinstance(value, bool):
+        text = text.lower()  # as YAML writes it
+    elif isinstance(value, float):
+        text = f"{value:g}"
     text = "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
-    return text if len(text) <= SHOWN else text[: SHOWN - 3] + "..."
+    return text if len(text) <= longest else text[: longest - 3] + "..."
+
+
+def did_you_mean(word: str) -> str:
+    return f"did you mean `{word}`?"
 
 
 def nearest(word: str, known: Sequence[str], what: str = "known") -> str:
     """The mend for a word that is not among the known ones."""
     if close := difflib.get_close_matches(word.lower(), known, n=1, cutoff=0.6):
-        return f"did you mean `{close[0]}`?"
+        return did_you_mean(close[0])
     return f"{what}: {', '.join(known)}" if known else "remove it"

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from testbed.topology import sentences
 from testbed.topology.checks import Complaint
 from testbed.topology.document import Document, parse
-from testbed.topology.faults import Fault, FileFaults
+from testbed.topology.faults import Fault, FileFaults, KeyPath
 
 LARGEST = 1 << 20
 Model = TypeVar("Model", bound=BaseModel)
@@ -46,14 +46,19 @@ def validate(
 ) -> Model:
     """The document as a model, checked; raises FileFaults with all that is wrong."""
     found: list[Fault] = list(document.faults)
+    left_out: set[KeyPath] = set()
     made, details = _attempt(document.data, model)
     if details is not None:
-        found += sentences.faults(details, document, model)
+        known = {fault.key for fault in found}  # what YAML's own fault already says
+        found += [fault for fault in sentences.faults(details, document, model) if fault.key not in known]
         # What is wrong with one part must not hide what is wrong between the others: leave the faulty values out.
-        made, _ = _attempt(_without(document, details), model)
+        left_out = {sentences.place(detail, document) for detail in details.errors()}
+        if all(sentences.spares(detail, model) for detail in details.errors()):
+            made, _ = _attempt(_without(document.data, left_out), model)
     if made is not None:
         for complaint in checks(made):
-            found.append(document.fault(complaint.path, complaint.what, complaint.mend, at_key=complaint.at_key))
+            if not any(_touch(need, path) for need in complaint.needs for path in left_out):
+                found.append(document.fault(complaint.path, complaint.what, complaint.mend, at_key=complaint.at_key))
     if found or made is None:
         raise FileFaults(found)
     return made
@@ -71,15 +76,21 @@ def _attempt(data: object, model: type[Model]) -> tuple[Model | None, Validation
         return None, error
 
 
-def _without(document: Document, error: ValidationError) -> object:
-    data = json.loads(json.dumps(document.data))
-    for path in sorted({sentences.place(detail, document) for detail in error.errors()}, key=len, reverse=True):
+def _without(original: object, paths: Iterable[KeyPath]) -> object:
+    """The data without what stands at the paths."""
+    data = json.loads(json.dumps(original))
+    for path in sorted(paths, key=len, reverse=True):
         around = data
         for part in path[:-1]:
             around = around[part]
         if path and isinstance(around, dict):
             around.pop(path[-1], None)
     return data
+
+
+def _touch(one: KeyPath, other: KeyPath) -> bool:
+    shorter = min(len(one), len(other))
+    return one[:shorter] == other[:shorter]
 
 
 def _whole(path: Path, what: str, mend: str) -> Fault:

@@ -33,9 +33,9 @@ def shipped() -> dict[str, Path]:
 def resolve(name: str) -> Path:
     """The file that a command line means: a path, or the bare name of a shipped topology.  Raises UsageError."""
     path = Path(name)
+    if name in shipped() and not path.is_file():
+        return shipped()[name]
     if path.exists():
         return path
-    if name in shipped():
-        return shipped()[name]
     mend = nearest(path.stem, list(shipped()), "give the path of a file, or a name that ships")
     raise UsageError(f"there is no topology `{shown(name)}`", where="--topology", mend=mend)

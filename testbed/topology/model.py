@@ -90,9 +90,9 @@ class Topology(Strict):
     """A rig: accesses, the home network's servers, and the UEs."""
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=40)] = Field(
-        description="As the file is called, without `.yaml`."
+        description="A short name, as a rule that of the file."
     )
-    title: str = Field(default="", max_length=200, description="One line that says what the rig is for.")
+    title: str = Field(default="", max_length=200, pattern=r"^\P{C}*$", description="What the rig is for, in a line.")
     domain: Domain = Field(description="The home network's domain (RFC 3261 realm and registrar).")
     accesses: dict[Name, AnyAccess] = Field(min_length=1, max_length=64, description="Access networks by name.")
     servers: dict[Name, Server] = Field(min_length=1, max_length=64, description="P-CSCFs, the S-CSCF and the HSS.")

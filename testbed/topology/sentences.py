@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -10,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from testbed.topology.document import Document
-from testbed.topology.faults import Fault, Path, nearest, shown
+from testbed.topology.faults import Fault, KeyPath, did_you_mean, nearest, shown
 
 # What a value must be, by the beginning of pydantic's error type.
 WANTED = {
@@ -23,18 +24,21 @@ WANTED = {
     "dict_type": ("a mapping of names to entries", "write `name: {...}` lines under it"),
     "model_type": ("a mapping of keys to values", "write `key: value` lines under it"),
     "model_attributes_type": ("a mapping of keys to values", "write `key: value` lines under it"),
-    "ip_v4_address": ("an IPv4 address", "write it as 10.100.0.11"),
-    "ip_v6_address": ("an IPv6 address", "write it as fd00:0:0:64::b"),
-    "ip_v4_interface": ("an IPv4 address with prefix length", "write it as 10.1.0.2/24"),
-    "ip_v6_interface": ("an IPv6 address with prefix length", "write it as fd00:0:0:1::2/64"),
-    "ip_v4_network": ("an IPv4 subnet", "write it as 10.100.0.0/24, with no bit set behind the prefix"),
-    "ip_v6_network": ("an IPv6 subnet", "write it as fd00:0:0:64::/64, with no bit set behind the prefix"),
+}
+# The same by the field's own type, where pydantic says no more than that it could not make one.
+WANTED_TYPES = {
+    IPv4Address: ("an IPv4 address", "write it as 10.100.0.11"),
+    IPv6Address: ("an IPv6 address", "write it as fd00:0:0:64::b"),
+    IPv4Interface: ("an IPv4 address with prefix length", "write it as 10.1.0.2/24"),
+    IPv6Interface: ("an IPv6 address with prefix length", "write it as fd00:0:0:1::2/64"),
+    IPv4Network: ("an IPv4 subnet", "write it as 10.100.0.0/24, with no bit set behind the prefix"),
+    IPv6Network: ("an IPv6 subnet", "write it as fd00:0:0:64::/64, with no bit set behind the prefix"),
 }
 BOUNDS = {
-    "greater_than_equal": ("ge", "less than {}, the least"),
-    "greater_than": ("gt", "not more than {}"),
-    "less_than_equal": ("le", "more than {}, the most"),
-    "less_than": ("lt", "not less than {}"),
+    "greater_than_equal": ("ge", "less than {}", "give {} or more"),
+    "greater_than": ("gt", "not more than {}", "give more than {}"),
+    "less_than_equal": ("le", "more than {}", "give {} or less"),
+    "less_than": ("lt", "not less than {}", "give less than {}"),
 }
 # Patterns in words.
 PATTERNS = {
@@ -42,20 +46,38 @@ PATTERNS = {
     r"^[a-z0-9][a-z0-9-]*$": "a name: small letters, digits and hyphens",
     r"^sip:[A-Za-z0-9._+-]+@[a-z0-9.-]+$": "a SIP URI: sip:user@domain",
     r"^[A-Za-z0-9._+-]+@[a-z0-9.-]+$": "a private identity: user@domain",
+    r"^\P{C}*$": "printable text in one line",
 }
 
 
 def faults(error: ValidationError, document: Document, model: type[BaseModel]) -> list[Fault]:
-    """Every finding as a fault."""
-    return [_fault(detail, document, model) for detail in error.errors(include_url=False)]
+    """Every finding as a fault.  A key that is missing because it is misspelt is one fault, not two."""
+    details = error.errors(include_url=False)
+    found = [_fault(detail, document, model) for detail in details]
+    misspelt = {
+        (detail["loc"][:-1], fault.mend)
+        for detail, fault in zip(details, found, strict=True)
+        if detail["type"] == "extra_forbidden"
+    }
+    return [
+        fault
+        for detail, fault in zip(details, found, strict=True)
+        if detail["type"] != "missing" or (detail["loc"][:-1], did_you_mean(str(detail["loc"][-1]))) not in misspelt
+    ]
 
 
-def place(detail: ErrorDetails, document: Document) -> Path:
+def place(detail: ErrorDetails, document: Document) -> KeyPath:
     """The finding's path in the file: pydantic's location without the tags of unions and its `[key]`."""
     return _place(detail["loc"], document.data)
 
 
-def _place(location: tuple[int | str, ...], data: Any) -> Path:
+def spares(detail: ErrorDetails, model: type[BaseModel]) -> bool:
+    """Whether the faulty value can be left out and the rest judged: not a whole entry, which others name."""
+    location = detail["loc"]
+    return detail["type"] == "extra_forbidden" or bool(location and location[-1] in _fields(model, location[:-1]))
+
+
+def _place(location: tuple[int | str, ...], data: Any) -> KeyPath:
     path: list[int | str] = []
     for number, part in enumerate(location):
         last = number == len(location) - 1
@@ -75,11 +97,17 @@ def _fault(detail: ErrorDetails, document: Document, model: type[BaseModel]) -> 
         around = path[:-1]
         field = _fields(model, detail["loc"][:-1]).get(str(path[-1]))
         meaning = f": {field.description}" if field is not None and field.description else ""
-        return document.fault(path, f"`{path[-1]}` is missing", f"add `{path[-1]}: ...`{meaning}", at_key=bool(around))
+        return document.fault(path, "is missing", f"add `{path[-1]}: ...`{meaning}", at_key=bool(around))
     if kind == "extra_forbidden":
         known = list(_fields(model, detail["loc"][:-1]))
         free = [name for name in known if name not in _at(document.data, path[:-1])] or known
         return document.fault(path, "there is no such key here", nearest(str(path[-1]), free), at_key=True)
+    annotation: Any = model
+    for part in detail["loc"]:
+        annotation = _inner(annotation, part)
+    wanted = next((WANTED_TYPES[kind] for kind in _types(annotation) if kind in WANTED_TYPES), None)
+    if wanted is not None:
+        return document.fault(path, f"`{shown(detail['input'])}` is not {wanted[0]}", wanted[1])
     what, mend = _value(detail)
     return document.fault(path, what, mend, at_key=detail["loc"][-1:] == ("[key]",))
 
@@ -87,8 +115,9 @@ def _fault(detail: ErrorDetails, document: Document, model: type[BaseModel]) -> 
 def _value(detail: ErrorDetails) -> tuple[str, str]:
     kind, context, given = detail["type"], detail.get("ctx", {}), detail["input"]
     if kind in BOUNDS:
-        key, words = BOUNDS[kind]
-        return f"{shown(given)} is {words.format(format(context[key], 'g'))}", "correct the number"
+        key, words, mend = BOUNDS[kind]
+        bound = format(context[key], "g")
+        return f"{shown(given)} is {words.format(bound)}", mend.format(bound)
     if kind in ("literal_error", "enum", "union_tag_invalid"):
         known = [word.strip(" '") for word in str(context.get("expected", context.get("expected_tags"))).split(",")]
         known = [word.strip("' ") for part in known for word in part.split(" or ")]
@@ -106,7 +135,7 @@ def _value(detail: ErrorDetails) -> tuple[str, str]:
         return f"has {context['actual_length']} entries, more than {context['max_length']}", "remove some"
     if kind == "string_pattern_mismatch":
         words = PATTERNS.get(context["pattern"], f"of the form {context['pattern']}")
-        return f"`{shown(given)}` is not {words}", "correct it"
+        return f"`{shown(given)}` is not {words}", "write it in that form"
     for beginning, (words, mend) in WANTED.items():
         if kind.startswith(beginning):
             return (f"has no value, {words} is wanted" if given is None else f"`{shown(given)}` is not {words}"), mend
@@ -115,7 +144,7 @@ def _value(detail: ErrorDetails) -> tuple[str, str]:
     return shown(detail["msg"]), "correct it"
 
 
-def _at(data: Any, path: Path) -> Any:
+def _at(data: Any, path: KeyPath) -> Any:
     for part in path:
         data = data[part]
     return data
@@ -149,12 +178,16 @@ def _inner(annotation: Any, part: int | str) -> Any:
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    return (found for found in _types(annotation) if issubclass(found, BaseModel))
+
+
+def _types(annotation: Any) -> Iterator[type]:
+    """The classes that an annotation is made of."""
     if isinstance(annotation, type) and get_origin(annotation) is None:
-        if issubclass(annotation, BaseModel):
-            yield annotation
+        yield annotation
     else:
         for member in get_args(annotation):
-            yield from _models(member)
+            yield from _types(member)
 
 
 def _tag(model: type[BaseModel]) -> str | None:
