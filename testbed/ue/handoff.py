@@ -53,8 +53,9 @@ class Handoff:
         await self._ue.attach(order.to)
         connection = await self._ue.register(order.to, Move(order.move))
         await self._move_sessions(connection, order)
+        steps = self._ue.markers.since("access-up")
         await self._subscribe(connection)
-        return {"from": old, "to": order.to}
+        return {"from": old, "to": order.to, "steps": steps}
 
     def _on_access_event(self, event: AccessEvent) -> None:
         if event.what == "carrier-lost":
@@ -66,7 +67,7 @@ class Handoff:
 
     def _lost(self, access: str, by: str, **detail: Any) -> None:
         if self._armed is None or self._armed[0] != access:
-            asyncio.get_running_loop().create_task(self._leave(access))
+            self._leave_if_inactive(access)
             return
         self._ue.markers.mark("detected", access=access, by=by, **detail)
         (old, order), self._armed = self._armed, None
@@ -90,9 +91,17 @@ class Handoff:
         await ue.attach(order.to)
         connection = await ue.register(order.to, Move(order.move))
         await self._move_sessions(connection, order)
+        steps = ue.markers.since("detected")
         await self._leave(old)
         await self._subscribe(connection)
-        return {"from": old, "to": order.to}
+        return {"from": old, "to": order.to, "steps": steps}
+
+    def _leave_if_inactive(self, access: str) -> None:
+        """The access of a connection from which everything was moved before: nothing is lost with it."""
+        inactive = (each.name for each in self._ue.connections if each.state is ConnectionState.INACTIVE)
+        if access in inactive:
+            self._ue.markers.mark("detected", access=access, by="carrier-lost")
+            asyncio.get_running_loop().create_task(self._leave(access))
 
     async def _move_sessions(self, connection: ImsConnection, order: HandoffOrder) -> None:
         for session in self._ue.calls.live:

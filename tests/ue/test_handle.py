@@ -14,9 +14,7 @@ from testbed.errors import RigError, UsageError
 from testbed.ue.handle import UeHandle
 
 
-def spawn(
-    host: str, argv: Sequence[str], *, log: Path | None, pass_fds: Sequence[int] = ()
-) -> subprocess.Popen[bytes]:
+def spawn(host: str, argv: Sequence[str], *, log: Path | None, pass_fds: Sequence[int] = ()) -> subprocess.Popen[bytes]:
     assert log is not None
     with log.open("wb") as stream:
         return subprocess.Popen(argv, stdout=stream, stderr=stream, pass_fds=pass_fds)

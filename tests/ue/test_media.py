@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -59,8 +60,8 @@ def test_frames_count_on_by_one_and_by_160(family: socket.AddressFamily) -> None
                 ours.send("a", *sock.getsockname()[:2])
                 got = await packets(sock, 5)
         sequences, timestamps, ssrcs = zip(*got, strict=True)
-        assert [(b - a) & 0xFFFF for a, b in zip(sequences, sequences[1:], strict=False)] == [1] * 4
-        assert [(b - a) & 0xFFFFFFFF for a, b in zip(timestamps, timestamps[1:], strict=False)] == [160] * 4
+        assert [(b - a) & 0xFFFF for a, b in itertools.pairwise(sequences)] == [1] * 4
+        assert [(b - a) & 0xFFFFFFFF for a, b in itertools.pairwise(timestamps)] == [160] * 4
         assert len(set(ssrcs)) == 1
 
     run(work)

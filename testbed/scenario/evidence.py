@@ -1,0 +1,70 @@
+"""What a run's analysis needs to know that the captures cannot tell (see testbed.results.context)."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from testbed.measure.expected import PlannedHandoff
+from testbed.results.context import ConnectionInfo, KernelInfo, RunContext
+from testbed.scenario.model import Scenario
+from testbed.scenario.parties import FAR, MOVING
+from testbed.topology.plan import Plan
+
+if TYPE_CHECKING:
+    from testbed.scenario.runner import Recorded
+
+
+def run_context(scenario: Scenario, plan: Plan, recorded: Recorded, *, kernel: str, release: str) -> RunContext:
+    """Put together what scenario, plan and runner know."""
+    moving, far = plan.ues[MOVING], plan.ues[FAR]
+    return RunContext(
+        scenario=scenario.name,
+        topology=plan.topology,
+        kernel=KernelInfo(kernel, release),
+        started=recorded.started,
+        ended=datetime.now(UTC),
+        ue_addresses={access: _ue_addresses(plan, access) for access in moving.accesses},
+        far_addresses=tuple(address for access in far.accesses for address in _ue_addresses(plan, access)),
+        handoffs=(planned_handoff(scenario, plan),),
+        pcscf_addresses={access: _pcscf_addresses(plan, access) for access in (*moving.accesses, *far.accesses)},
+        connections=tuple(
+            ConnectionInfo(each["access"], each["pcscf"], each["state"], tuple(each["bindings"]), tuple(each["spi"]))
+            for each in recorded.connections
+        ),
+        lateness_ms=recorded.lateness,
+        capture_stats=recorded.captures,
+        clock_step_ms=(time.time() - time.monotonic() - recorded.clock) * 1000,
+        expectations=scenario.expectations(),
+        failures=tuple(recorded.failures),
+        rig_errors=tuple(recorded.rig_errors),
+        notes=plan.notes,
+    )
+
+
+def planned_handoff(scenario: Scenario, plan: Plan) -> PlannedHandoff:
+    """The scenario's handoff with the topology's delays."""
+    old, new = plan.accesses[scenario.old_access(plan)], plan.accesses[scenario.new_access(plan)]
+    far = plan.accesses[plan.ues[FAR].accesses[0]]
+    blackhole = scenario.trigger == "blackhole"
+    return PlannedHandoff(
+        trigger=scenario.trigger,
+        old_access=old.name,
+        new_access=new.name,
+        procedure=scenario.procedure,
+        old_delay_ms=old.shape.delay_ms,
+        new_delay_ms=new.shape.delay_ms,
+        far_delay_ms=far.shape.delay_ms,
+        core_delay_ms=plan.core_delay_ms,
+        transport=scenario.transport,
+        detection_ms=scenario.silence_ms if blackhole and not scenario.make_before_break else 0.0,
+    )
+
+
+def _ue_addresses(plan: Plan, access: str) -> tuple[str, ...]:
+    return tuple(address.address for address in plan.accesses[access].addresses)
+
+
+def _pcscf_addresses(plan: Plan, access: str) -> tuple[str, ...]:
+    return tuple(plan.servers[plan.accesses[access].pcscf].addresses.values())

@@ -1,0 +1,53 @@
+"""The two parties of a run's call: who they are, and what each is told of the topology and the scenario."""
+
+from __future__ import annotations
+
+import random
+import secrets
+import uuid
+from pathlib import Path
+
+from testbed.core.subscribers import Subscriber
+from testbed.scenario.model import Scenario
+from testbed.topology.plan import Plan
+from testbed.ue.config import Subscription, UeConfig
+from testbed.ue.setup import AccessSetup, HandoffOrder, UeSetup
+
+MOVING, FAR = "ue", "far"
+
+
+def subscribers(plan: Plan, seed: int | None) -> dict[str, Subscriber]:
+    """A subscriber for each UE, its keys made for this run alone (from the seed where there is one)."""
+    source = secrets.token_bytes if seed is None else random.Random(f"keys {seed}").randbytes
+    return {name: Subscriber(ue.impi, ue.impus, source(16), source(16)) for name, ue in plan.ues.items()}
+
+
+def ue_setup(plan: Plan, name: str, subscriber: Subscriber, scenario: Scenario, keys: Path | None) -> UeSetup:
+    """What the UE process of one party is told."""
+    ue = plan.ues[name]
+    subscription = Subscription(ue.impi, ue.impus, plan.domain, subscriber.k, subscriber.opc)
+    seed = None if scenario.seed is None else random.Random(f"{name} {scenario.seed}").getrandbits(32)
+    config = UeConfig(
+        name,
+        subscription,
+        instance=f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, ue.impi)}",
+        transport=scenario.transport,
+        alg=scenario.alg,
+        ealg=scenario.ealg,
+        seed=seed,
+    )
+    accesses = tuple(
+        AccessSetup(
+            access, access, plan.accesses[access].table, plan.accesses[access].addresses, plan.accesses[access].info
+        )
+        for access in ue.accesses
+    )
+    return UeSetup(config, accesses, scenario.ip, str(keys) if keys else None)
+
+
+def handoff_order(scenario: Scenario, new: str) -> HandoffOrder:
+    """What the moving UE shall do by itself."""
+    silence = scenario.silence_ms if scenario.trigger == "blackhole" else 0.0
+    if scenario.profile == "release7":
+        return HandoffOrder(new, "none", "redial", silence)
+    return HandoffOrder(new, "global", scenario.move, silence)
