@@ -20,7 +20,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -33,6 +33,8 @@ SENTINEL = "capture-sentinel"  # the event name of our own markers; the analysis
 POLL_S = 0.01
 CLONE_NEWNET = 0x40000000
 _COUNTS = re.compile(rb"received/dropped on interface [^:]*: (\d+)/(\d+) \(pcap:(\d+)/dumpcap:(\d+)")
+
+Spawn = Callable[[Sequence[str], Path], "subprocess.Popen[bytes]"]  # argument list, log -> the running process
 
 
 @dataclass(frozen=True)
@@ -49,12 +51,16 @@ class Capture:
     `start()` returns when packets are really being captured; `stop()` when the file is complete.  Where several
     captures run, `launch()` all and then `wait_ready()` all, `announce_stop()` all and then `stop()` all: they wait
     at the same time.  dumpcap dies with the thread that launched it, should that be killed.  `log` takes what dumpcap
-    says.
+    says.  `spawn` starts a process inside the namespace in place of `ip netns exec`: a rig's, which writes it into
+    the journal first.
     """
 
-    def __init__(self, path: Path, *, namespace: str | None = None, log: Path | None = None) -> None:
+    def __init__(
+        self, path: Path, *, namespace: str | None = None, log: Path | None = None, spawn: Spawn | None = None
+    ) -> None:
         self.path = path
         self.namespace = namespace
+        self._spawn = spawn
         self.log = log or path.with_suffix(".dumpcap.log")
         self._process: subprocess.Popen[bytes] | None = None
         self._sender: socket.socket | None = None
@@ -70,7 +76,8 @@ class Capture:
     def command(self) -> list[str]:
         """The argument list that is run."""
         dumpcap = ["dumpcap", "-q", "-i", "any", "-y", "LINUX_SLL2", "-B", str(BUFFER_MIB), "-w", str(self.path)]
-        inside = ["ip", "netns", "exec", self.namespace] if self.namespace else []
+        enter = self.namespace is not None and self._spawn is None
+        inside = ["ip", "netns", "exec", str(self.namespace)] if enter else []
         return ["setpriv", "--pdeathsig", "KILL", "--", *inside, *dumpcap]
 
     def start(self, timeout: float = 10.0) -> None:
@@ -84,10 +91,7 @@ class Capture:
             raise RigError("this capture was started before", where=str(self.path), mend="make a new Capture")
         try:
             self._sender = socket_in_namespace(self.namespace)
-            with self.log.open("wb") as log:
-                self._process = subprocess.Popen(
-                    self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-                )
+            self._process = (self._spawn or _spawn)(self.command(), self.log)
         except OSError as error:
             raise RigError(
                 f"the capture cannot be started: {error.strerror}",
@@ -194,6 +198,11 @@ class Capture:
         last = f" (dumpcap: {said.splitlines()[-1]})" if said else ""
         where = f"namespace {self.namespace}, {self.path}" if self.namespace else str(self.path)
         return RigError(what + last, where=where, mend=mend)
+
+
+def _spawn(argv: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
+    with log.open("wb") as stream:
+        return subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, start_new_session=True)
 
 
 def socket_in_namespace(namespace: str | None) -> socket.socket:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from testbed.measure.esp import EspKeys
-from testbed.measure.packets import ESP, FRAGMENT_V6, TCP, UDP, Packets, address_text
+from testbed.measure.packets import ESP, TCP, UDP, Packets, address_text
 
 Address = tuple[int, int]
 
@@ -104,7 +104,10 @@ def _datagrams(packets: Packets, rows: np.ndarray) -> Iterator[_Datagram]:
             begin = int(packets.transport[row] - packets.ip[row])
             yield _Datagram(row, source, destination, int(packets.protocol[row]), raw[begin:])
             continue
-        protocol, identity, offset, more, payload = _fragment(raw, int(packets.family[row]))
+        piece = _fragment(raw, int(packets.family[row]))
+        if piece is None:
+            continue
+        protocol, identity, offset, more, payload = piece
         key = (source, destination, protocol, identity)
         pieces.setdefault(key, {})[offset] = (payload, more, row)
         whole = _joined(pieces[key])
@@ -113,13 +116,14 @@ def _datagrams(packets: Packets, rows: np.ndarray) -> Iterator[_Datagram]:
             yield _Datagram(row, source, destination, protocol, whole)
 
 
-def _fragment(raw: bytes, family: int) -> tuple[int, int, int, bool, bytes]:
-    """Protocol, identification, offset in bytes, whether more follow, and the piece itself."""
+def _fragment(raw: bytes, family: int) -> tuple[int, int, int, bool, bytes] | None:
+    """Protocol, identification, offset in bytes, whether more follow, and the piece itself; None: a broken header."""
+    if len(raw) < (20 if family == 4 else 48):
+        return None
     if family == 4:
         field = struct.unpack_from(">H", raw, 6)[0]
         identity = struct.unpack_from(">H", raw, 4)[0]
         return raw[9], identity, (field & 0x1FFF) * 8, bool(field & 0x2000), raw[(raw[0] & 15) * 4 :]
-    assert raw[6] == FRAGMENT_V6
     field, identity = struct.unpack_from(">HI", raw, 42)
     return raw[40], identity, field & 0xFFF8, bool(field & 1), raw[48:]
 

@@ -51,6 +51,7 @@ ENCRYPTION: dict[str, tuple[_Cipher | None, int, int]] = {
     "AES-CBC": (_aes_cbc, 16, 16),
     "TripleDES-CBC": (_des_ede3_cbc, 8, 8),
 }
+KEY_BYTES = {"NULL": range(64), "AES-CBC": (16, 24, 32), "TripleDES-CBC": (24,)}
 
 
 @dataclass(frozen=True)
@@ -118,13 +119,15 @@ def read_esp_sa(path: Path) -> EspKeys:
     if not path.exists():
         return EspKeys()
     associations = []
-    with path.open(encoding="utf-8", newline="") as stream:
-        for number, cells in enumerate(csv.reader(stream), start=1):
-            if not cells or cells[0].startswith("#"):
-                continue
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError as error:
+        raise MeasurementInvalid(f"the keys cannot be read: {error.strerror}", where=str(path)) from error
+    for number, line in enumerate(lines, start=1):
+        if line.strip() and not line.startswith("#"):
             try:
-                associations.append(_association(cells))
-            except (ValueError, IndexError, KeyError) as error:
+                associations.append(_association(next(csv.reader([line]))))
+            except (ValueError, IndexError, csv.Error) as error:
                 raise MeasurementInvalid(
                     f"not a security association: {type(error).__name__}",
                     where=f"{path}:{number}",
@@ -138,7 +141,10 @@ def _association(cells: list[str]) -> EspSa:
     if encryption not in ENCRYPTION or authentication not in AUTHENTICATION:
         raise ValueError
     address_key(cells[2])
-    return EspSa(cells[2], int(cells[3], 16), encryption, _key(cells[5]), authentication, _key(cells[7]))
+    encryption_key = _key(cells[5])
+    if len(encryption_key) not in KEY_BYTES[encryption]:
+        raise ValueError
+    return EspSa(cells[2], int(cells[3], 16), encryption, encryption_key, authentication, _key(cells[7]))
 
 
 def _key(text: str) -> bytes:

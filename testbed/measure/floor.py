@@ -59,6 +59,28 @@ class Floor:
 
 
 @dataclass(frozen=True)
+class Legs:
+    """What each piece of a procedure needs, in milliseconds: the letters of the derivation added up."""
+
+    handshake: float  # of TCP, to the P-CSCF
+    register: float  # one round trip to the S-CSCF
+    invite: float  # one way to the far end
+    media: float  # one way by the new access
+    drain: float  # for how long media by the old access still arrives after the cut
+
+
+def legs(delays: Delays, *, old_path_drains: bool = True) -> Legs:
+    """The pieces that a floor is made of."""
+    return Legs(
+        handshake=2 * delays.new_access,
+        register=2 * (delays.new_access + delays.core),
+        invite=delays.new_access + 2 * delays.core + delays.far_access,
+        media=delays.new_access + delays.far_access,
+        drain=delays.far_access + (delays.old_access if old_path_drains else 0.0),
+    )
+
+
+@dataclass(frozen=True)
 class _Cost:
     """What a procedure does between the trigger and media, in round trips to the S-CSCF."""
 
@@ -88,10 +110,9 @@ def floor(
     cost = COSTS[Procedure(procedure)]
     if not cost.moves_session:
         return Floor(0.0, 0.0)
+    leg = legs(delays, old_path_drains=old_path_drains)
     handshakes = cost.handshakes_tcp if transport == "tcp" else 0
-    register = cost.register_round_trips * 2 * (delays.new_access + delays.core) + handshakes * 2 * delays.new_access
-    invite = delays.new_access + 2 * delays.core + delays.far_access
-    media = delays.new_access + delays.far_access
-    drain = delays.far_access + (delays.old_access if old_path_drains else 0.0)
+    register = cost.register_round_trips * leg.register + handshakes * leg.handshake
     before = detection_ms + access_ms + register
-    return Floor(uplink=max(0.0, before + 2 * invite + media - drain), downlink=before + invite + media)
+    uplink = before + 2 * leg.invite + leg.media - leg.drain
+    return Floor(uplink=max(0.0, uplink), downlink=before + leg.invite + leg.media)

@@ -11,38 +11,17 @@ import numpy as np
 from testbed.measure.capture import SENTINEL
 from testbed.measure.datagrams import Segment, segments
 from testbed.measure.esp import EspKeys
-from testbed.measure.floor import Delays, Floor, floor
+from testbed.measure.expected import PlannedHandoff
+from testbed.measure.floor import Floor
 from testbed.measure.markers import Marker, markers
 from testbed.measure.media import DirectionFigures, Window, judge
-from testbed.measure.packets import Packets, read_packets
+from testbed.measure.packets import Packets, no_packets, read_packets
 from testbed.measure.phases import Evidence, Phases, phases
 from testbed.measure.rtp import Rtp, read_rtp
 from testbed.measure.sip_trace import SipMessage, sip_messages
-from testbed.measure.words import Direction, Procedure, TriggerKind
+from testbed.measure.words import Direction, Procedure
 
 BEFORE_TRIGGER_NS = 1_000_000_000  # losses this long before the trigger are still the handoff's
-
-
-@dataclass(frozen=True)
-class PlannedHandoff:
-    """One handoff as the scenario planned it; the n-th belongs to the n-th `trigger` marker."""
-
-    trigger: TriggerKind
-    old_access: str
-    new_access: str
-    procedure: Procedure
-    old_delay_ms: float  # one way, UE to its P-CSCF over the old access
-    new_delay_ms: float
-    far_delay_ms: float  # one way, far end to its P-CSCF
-    core_delay_ms: float = 0.0  # one way, P-CSCF to S-CSCF
-    transport: str = "udp"  # udp | tcp
-    detection_ms: float = 0.0  # blackhole: the stated time of media silence; carrier-loss: 0
-    old_path_drains: bool = True  # what had passed the cut link still arrives (False: queues inside the access vanish)
-
-    def floor(self) -> Floor:
-        """The unavoidable interruption."""
-        delays = Delays(self.old_delay_ms, self.new_delay_ms, self.far_delay_ms, self.core_delay_ms)
-        return floor(self.procedure, delays, self.transport, self.detection_ms, old_path_drains=self.old_path_drains)
 
 
 @dataclass
@@ -54,6 +33,7 @@ class End:
     received: Rtp
     messages: list[SipMessage] = field(default_factory=list)
     markers: list[Marker] = field(default_factory=list)
+    handshakes: list[Segment] = field(default_factory=list)  # TCP segments with SYN, both ways
 
     @property
     def first_ns(self) -> int:
@@ -77,7 +57,13 @@ def read_end(path: Path, own: Iterable[str], other: Iterable[str], keys: EspKeys
     sent, received = read_rtp(packets, own, other), read_rtp(packets, other, own)
     found: list[Segment] = list(segments(packets, keys, np.concatenate([sent.row, received.row])))
     marks = [marker for marker in markers(found) if marker.event != SENTINEL]
-    return End(packets, sent, received, sip_messages(found), marks)
+    return End(packets, sent, received, sip_messages(found), marks, [segment for segment in found if segment.syn])
+
+
+def no_end() -> End:
+    """What is known of an end whose capture is missing."""
+    packets = no_packets()
+    return End(packets, read_rtp(packets), read_rtp(packets))
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from testbed.measure.datagrams import Segment
+if TYPE_CHECKING:  # whoever only sends markers, such as a capture, need not wait for numpy
+    from testbed.measure.datagrams import Segment
 
 MARKER_ADDRESS = ("127.0.0.1", 9)
 

@@ -97,6 +97,12 @@ def read_packets(path: Path) -> Packets:
     return packets
 
 
+def no_packets() -> Packets:
+    """The columns of a capture that is not there."""
+    nothing = np.empty(0, np.int64)
+    return _empty(Blocks(np.empty(0, np.uint8), nothing, nothing, nothing, nothing))
+
+
 def address_key(address: str) -> tuple[int, int]:
     """The two columns of an address."""
     parsed = ipaddress.ip_address(address.split("%")[0])

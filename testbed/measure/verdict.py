@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from testbed.measure.capture import CaptureStats
+from testbed.measure.expected import Expectations
 from testbed.measure.handoff import End, HandoffFigures
 from testbed.measure.media import DirectionFigures
 from testbed.measure.words import Direction, Phase, Verdict
@@ -25,21 +26,6 @@ PHASE_ENDS: dict[Phase, tuple[Verdict, str]] = {
     Phase.MEDIA: (Verdict.FAILED, "media never flowed both ways over the new access"),
 }
 UNPROTECTED_ANSWERS = frozenset({100, 401, 403, 420, 421, 494, 500, 503, 504})  # of a REGISTER, before there are SAs
-
-
-@dataclass(frozen=True)
-class Expectations:
-    """What the scenario expects; None means that it is not judged."""
-
-    call_survives: bool = True  # release7: False, the call must be lost and dialled again
-    max_lost: int | None = None  # packets in each direction; make-before-break: 0
-    max_over_floor: float | None = None
-    max_interruption_ms: float | None = None
-    detection_tolerance_ms: float | None = None  # the detect phase against the stated detection time
-    protected: bool = True  # nothing but the first REGISTER and its refusal outside ESP
-    max_lateness_p99_ms: float = 10.0  # half a packet interval
-    max_clock_step_ms: float = 1.0
-    required_markers: tuple[str, ...] = ()  # beyond those that the procedure needs anyway
 
 
 @dataclass(frozen=True)
@@ -74,7 +60,7 @@ def capture_findings(stats: Mapping[str, CaptureStats], ends: Mapping[str, End |
 
 def clock_findings(
     step_ms: float, lateness_p99_ms: Mapping[str, float], ends: Mapping[str, End | None], expect: Expectations
-) -> list[Finding]:  # noqa: E501
+) -> list[Finding]:
     """Whether time went on evenly: the clock, and the senders against it."""
     found = []
     backwards = max([end.backwards_ms for end in ends.values() if end is not None], default=0.0)
@@ -145,7 +131,8 @@ def handoff_findings(handoff: HandoffFigures, expect: Expectations) -> list[Find
     detect = handoff.phases.ms.get(Phase.DETECT)
     tolerance = expect.detection_tolerance_ms
     if detect is not None and tolerance is not None and abs(detect - handoff.plan.detection_ms) > tolerance:
-        sentence = f"the UE noticed after {detect:.1f} ms; {handoff.plan.detection_ms:g} ms (within {tolerance:g} ms) was stated"
+        stated = f"{handoff.plan.detection_ms:g} ms (within {tolerance:g} ms)"
+        sentence = f"the UE noticed after {detect:.1f} ms; {stated} was stated"
         found.append(Finding(Verdict.FAILED, sentence))
     return found
 

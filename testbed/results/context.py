@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from testbed.measure.capture import CaptureStats
-from testbed.measure.words import Procedure, TriggerKind
+from testbed.measure.expected import Expectations, PlannedHandoff
 
 
 @dataclass(frozen=True)
@@ -40,37 +40,6 @@ class ConnectionInfo:
     state: str  # active | inactive | ended
     bindings: tuple[str, ...] = ()
     spi: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True)
-class PlannedHandoff:
-    """One handoff as the scenario planned it; the n-th belongs to the n-th `trigger` marker."""
-
-    trigger: TriggerKind
-    old_access: str
-    new_access: str
-    procedure: Procedure
-    old_delay_ms: float  # one way, UE to its P-CSCF over the old access
-    new_delay_ms: float
-    far_delay_ms: float  # one way, far end to its P-CSCF
-    core_delay_ms: float = 0.0  # one way, P-CSCF to S-CSCF
-    transport: str = "udp"  # udp | tcp
-    detection_ms: float = 0.0  # blackhole: the stated time of media silence; carrier-loss: 0
-    old_path_drains: bool = True  # what had passed the cut link still arrives (False: queues inside the access vanish)
-
-
-@dataclass(frozen=True)
-class Expectations:
-    """What the scenario expects; None means that it is not judged."""
-
-    call_survives: bool = True  # release7: False, the call must be lost and dialled again
-    max_lost: int | None = None  # packets in each direction; make-before-break: 0
-    max_over_floor: float | None = None
-    max_interruption_ms: float | None = None
-    detection_tolerance_ms: float | None = None  # the detect phase against the stated detection time
-    max_lateness_p99_ms: float = 10.0  # half a packet interval
-    max_clock_step_ms: float = 1.0
-    required_markers: tuple[str, ...] = ()  # beyond those that the procedure needs anyway
 
 
 @dataclass(frozen=True)

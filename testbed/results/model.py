@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
-from testbed.measure.words import Phase, Procedure, TriggerKind, Verdict
+from testbed.measure.words import EXIT_CODE, Direction, Phase, Procedure, TriggerKind, Verdict
 
 
 class _Record(BaseModel):
@@ -52,12 +52,30 @@ class LossDetail(_Record):
     reordered: CountPair
 
 
+class AboveFloor(_Record):
+    """Some milliseconds above the floor, and whose they are; those of a direction sum to interruption less floor."""
+
+    what: str
+    ms: float
+    whose: str  # UE | far UE | core+network | a server | network | measurement | unknown
+    directions: list[Direction]
+
+
+class DelayRecord(_Record):
+    """The topology's one-way delays that the floor is made of, in milliseconds."""
+
+    old_access: float
+    new_access: float
+    far_access: float
+    core: float
+
+
 class Handoff(_Record):
     """One handoff; `from` and `to` are accesses."""
 
     trigger: TriggerKind
-    from_access: str = Field(alias="from")
-    to_access: str = Field(alias="to")
+    from_access: str = Field(validation_alias=AliasChoices("from", "from_access"), serialization_alias="from")
+    to_access: str = Field(validation_alias=AliasChoices("to", "to_access"), serialization_alias="to")
     procedure: Procedure
     transport: str = "udp"
     interruption_ms: MeasuredPair
@@ -67,6 +85,10 @@ class Handoff(_Record):
     phases_ms: dict[Phase, float | None]
     floor_ms: NumberPair
     over_floor: NumberPair  # interruption / floor; None where the floor is 0
+    above_floor: list[AboveFloor] = []
+    detection_ms: float = 0.0  # the stated time of media silence, part of the floor
+    delays_ms: DelayRecord | None = None
+    t_ms: float = 0.0  # its trigger, from the first one
 
 
 class Connection(_Record):
@@ -78,14 +100,26 @@ class Connection(_Record):
 
 
 class LatenessRecord(_Record):
+    """Of the worse end; `ends` has both."""
+
     p50: float | None
     p99: float | None
+    ends: dict[str, dict[str, float | None]] = {}
+
+
+class CaptureRecord(_Record):
+    """One end's capture as dumpcap counted it."""
+
+    received: int | None
+    dropped: int | None
 
 
 class Result(_Record):
     """One run."""
 
-    schema_version: int = Field(1, alias="schema")
+    schema_version: int = Field(
+        default=1, validation_alias=AliasChoices("schema", "schema_version"), serialization_alias="schema"
+    )
     id: str
     scenario: str
     topology: str
@@ -98,8 +132,14 @@ class Result(_Record):
     connections: list[Connection] = []
     sender_lateness_ms: LatenessRecord
     capture_drops: int | None
+    captures: dict[str, CaptureRecord] = {}
     artifacts: dict[str, str] = {}
     notes: list[str] = []
+
+    @property
+    def exit_code(self) -> int:
+        """What the command line ends with."""
+        return EXIT_CODE[self.verdict]
 
     def to_json(self) -> str:
         """The text of `result.json`."""
