@@ -16,6 +16,8 @@ VERBS = {
     "topology": ("testbed.cli.topology", "topology", "Check, draw and describe topology files."),
     "subscriber": ("testbed.cli.subscriber", "subscriber", "Subscribers of the home network's HSS."),
     "kernel": ("testbed.cli.kernel", "kernel", "The kernel a rig runs on."),
+    "report": ("testbed.cli.report", "report", "Analyse a run's folder again and rebuild its report."),
+    "runs": ("testbed.cli.runs", "runs", "The runs that lie in a folder."),
     "clean": ("testbed.cli.clean", "clean", "Undo what a dead run left behind, and only that."),
 }
 

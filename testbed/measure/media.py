@@ -13,13 +13,16 @@ kernel's stamps are good to microseconds and add nothing.  Standard uncertainty,
     u = sqrt(I**2 / 6 + s**2)
 
 **Lost** counts sequence numbers of the streams which never reached the receiver: those that left the sender (they are
-in its capture) and those that it never got out (they are in neither, yet later ones are).
+in its capture) and those that it never got out (they are in neither, yet later ones are).  A call that is dialled again
+has a new stream with numbers of its own: what the silence between the two would have held was never got out either.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -65,6 +68,9 @@ class Losses:
     def lost(self) -> int:
         return self.sent_not_received + self.never_sent
 
+    def __add__(self, other: Losses) -> Losses:
+        return Losses(*(getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__))
+
 
 @dataclass(frozen=True)
 class DirectionFigures:
@@ -102,7 +108,7 @@ def judge(sent: Rtp, received: Rtp, on_new_path: Bools, window: Window, ptime_ms
         gap=gap,
         interval_ms=interval,
         spread_ms=interval_spread_ms(received, interval, gap),
-        losses=count_losses(sent, received, window),
+        losses=count_losses(sent, received, window, interval),
         new_path_ns=int(arrived[0]) if len(arrived) else None,
     )
 
@@ -161,7 +167,7 @@ def silences(time_ns: Ints, window: Window, longer_than_ms: float) -> list[Gap]:
     return [Gap(int(time_ns[at]), int(time_ns[at + 1]), resumed=True) for at in wide]
 
 
-def count_losses(sent: Rtp, received: Rtp, window: Window) -> Losses:
+def count_losses(sent: Rtp, received: Rtp, window: Window, interval_ms: float = 20.0) -> Losses:
     """Losses of all streams of a direction that fall into the window.
 
     A lost packet falls where the last packet received before it fell, or where it was sent if that is known.
@@ -169,9 +175,18 @@ def count_losses(sent: Rtp, received: Rtp, window: Window) -> Losses:
     arrivals, departures = received.by_ssrc(), sent.by_ssrc()
     total = Losses()
     for ssrc in dict.fromkeys([*departures, *arrivals]):
-        one = _stream_losses(departures.get(ssrc), arrivals.get(ssrc), window)
-        total = Losses(*(getattr(total, name) + getattr(one, name) for name in Losses.__dataclass_fields__))
-    return total
+        total += _stream_losses(departures.get(ssrc), arrivals.get(ssrc), window)
+    return total + Losses(never_sent=_between_streams(departures or arrivals, window, interval_ms))
+
+
+def _between_streams(streams: Mapping[int, Rtp], window: Window, interval_ms: float) -> int:
+    """Packets that would have been sent after one stream ended and before the next began."""
+    spans = sorted((int(stream.time_ns.min()), int(stream.time_ns.max())) for stream in streams.values())
+    missing = 0
+    for (_, end_ns), (begin_ns, _) in pairwise(spans):
+        if window.start_ns <= end_ns <= window.end_ns:
+            missing += max(0, round((begin_ns - end_ns) / 1e6 / interval_ms) - 1)
+    return missing
 
 
 def _stream_losses(sent: Rtp | None, received: Rtp | None, window: Window) -> Losses:

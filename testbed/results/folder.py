@@ -9,8 +9,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from testbed.errors import UsageError
 from testbed.results.model import Result
+
+_RUN = re.compile(r"\d{8}T\d{6}Z-")
 
 
 @dataclass(frozen=True)
@@ -38,12 +42,26 @@ class RunFolder:
     def open(cls, path: Path) -> RunFolder:
         """An existing run's folder."""
         if not path.is_dir():
-            raise UsageError("there is no such run folder", where=str(path), mend="list the runs with `ls runs/`")
+            raise UsageError("there is no such run folder", where=str(path), mend="`testbed runs list` names them")
         return cls(path)
+
+    @classmethod
+    def find(cls, runs: Path, name: str) -> RunFolder:
+        """The run that is meant by a path, an id below `runs`, or as much of an id as only one run has."""
+        for path in (Path(name), runs / name):
+            if path.is_dir():
+                return cls(path)
+        found = [path for path in list_runs(runs) if name in path.name]
+        if len(found) == 1:
+            return cls(found[0])
+        if not found:
+            raise UsageError("there is no such run", where=name, mend=f"`testbed runs list --runs {runs}` names them")
+        several = ", ".join(path.name for path in found[:5]) + (", ..." if len(found) > 5 else "")
+        raise UsageError(f"{len(found)} runs are called like this: {several}", where=name, mend="give more of the name")
 
     @property
     def id(self) -> str:
-        return self.path.name
+        return self.path.resolve().name
 
     @property
     def captures(self) -> Path:
@@ -71,7 +89,22 @@ class RunFolder:
         file = self.path / "result.json"
         if not file.is_file():
             raise UsageError("this run has no result.json", where=str(self.path), mend="the run did not end; repeat it")
-        return Result.model_validate_json(file.read_bytes())
+        try:
+            return Result.model_validate_json(file.read_bytes())
+        except ValidationError as error:
+            raise UsageError(
+                f"this is not the result of a run: {error.errors()[0]['msg']}",
+                where=str(file),
+                mend="`testbed report` makes it anew from the run's captures",
+            ) from error
+
+
+def list_runs(runs: Path) -> list[Path]:
+    """The run folders in a folder of runs, oldest first."""
+    try:
+        return sorted(path for path in runs.iterdir() if path.is_dir() and _RUN.match(path.name))
+    except OSError as error:
+        raise UsageError(f"no runs can be listed: {error.strerror}", where=str(runs), mend="give --runs DIR") from error
 
 
 def write_atomic(path: Path, text: str, *, mode: int = 0o644) -> Path:

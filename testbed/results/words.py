@@ -1,0 +1,77 @@
+"""Figures and verdicts in words: the same in the terminal and in the report."""
+
+from __future__ import annotations
+
+from testbed.measure.words import Phase, Procedure, TriggerKind, Verdict
+from testbed.results.model import Handoff, Measured, Result
+
+VERDICT = {
+    Verdict.PASSED: "the handoff did what the scenario expects",
+    Verdict.FAILED: "the system under test did not do what was expected",
+    Verdict.RIG_ERROR: "the bench failed, the system under test is not to blame",
+    Verdict.INVALID: "the figures cannot be trusted",
+}
+PHASE = {
+    Phase.DETECT: "the UE notices",
+    Phase.ACCESS: "the new access is up",
+    Phase.REGISTER: "registered over it",
+    Phase.SESSION: "the session is moved",
+    Phase.MEDIA: "media both ways",
+}
+PROCEDURE = {
+    Procedure.GLOBAL_REREGISTRATION: "global re-registration and re-INVITE",
+    Procedure.REPLACES: "global re-registration and INVITE with Replaces",
+    Procedure.MAKE_BEFORE_BREAK: "make before break",
+    Procedure.RELEASE7: "release 7: the call is lost and dialled again",
+}
+TRIGGER = {TriggerKind.CARRIER_LOSS: "loss of carrier", TriggerKind.BLACKHOLE: "a black hole"}
+
+
+def headline(result: Result) -> str:
+    """The scenario and what it was about: `global-reregistration: lte to wifi after loss of carrier`."""
+    if not result.handoffs:
+        return f"{result.scenario} on {result.topology}"
+    first = result.handoffs[0]
+    return f"{result.scenario}: {first.from_access} to {first.to_access} after {TRIGGER[first.trigger]}"
+
+
+def procedure(handoff: Handoff) -> str:
+    return f"{PROCEDURE[handoff.procedure]}, SIP over {handoff.transport.upper()}"
+
+
+def handoff_time(handoff: Handoff) -> str:
+    """What the phases sum to."""
+    if handoff.handoff_ms is None:
+        return "media never flowed both ways over the new access"
+    if handoff.procedure == Procedure.MAKE_BEFORE_BREAK and not handoff.handoff_ms:
+        return "nothing was left to do at the trigger: the session had been moved"
+    return f"{handoff.handoff_ms:.1f} ms from the trigger to media both ways"
+
+
+def whose(name: str) -> str:
+    """Whose milliseconds above the floor are, so that it explains itself."""
+    return "nobody's: packets every 20 ms" if name == "measurement" else name
+
+
+def milliseconds(value: float | None, *, signed: bool = False) -> str:
+    """`83.0 ms`, and a dash for what is not known."""
+    if value is None:
+        return "–"
+    text = f"{value:+.1f}" if signed else f"{value:.1f}"
+    return f"{text.replace('-', '−')} ms"
+
+
+def interruption(figure: Measured) -> str:
+    """`105.0 ± 8.2 ms`; a lower bound says so."""
+    if figure.value is None:
+        return "no media"
+    if not figure.resumed:
+        return f"over {figure.value:.0f} ms, media never came back"
+    return f"{figure.value:.1f} ± {figure.uncertainty or 0:.1f} ms"
+
+
+def above(value: float | None, ratio: float | None) -> str:
+    """`22.0 ms, 1.27 times the floor`, in the short form of a table's cell."""
+    if value is None:
+        return "–"
+    return milliseconds(value, signed=True) + (f" (×{ratio:.2f})" if ratio is not None else "")
