@@ -1,90 +1,127 @@
-"""Network devices of one namespace, by pyroute2: veth pairs, bridges, addresses, routes, up and down."""
+"""Requests for network devices: cables, bridges, addresses, routes, neighbours, up and down.
+
+Each function encodes one request for :meth:`drivers.link.netlink.Netlink.batch`; nothing is asked of the kernel here.
+Numbers and hardware addresses of devices are ours to choose, so nothing has to be read back to go on.
+"""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, Self
+import ipaddress
+import socket
+from dataclasses import dataclass
+from typing import Any
 
-from pyroute2 import IPRoute
-from pyroute2.netlink.exceptions import NetlinkError
+from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
+from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
+from pyroute2.netlink.rtnl.ndmsg import ndmsg
+from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
-from drivers.errors import DriverError
-from drivers.host import netns
+from drivers.link.netlink import NLM_F_CREATE, NLM_F_EXCL, Request, encode
 
+RTM_NEWLINK, RTM_NEWADDR, RTM_NEWROUTE, RTM_NEWNEIGH = 16, 20, 24, 28
+IFF_UP, IFF_LOWER_UP = 0x1, 0x10000
 IFA_F_NODAD = 0x02  # an address is usable at once: duplicate address detection takes a second
+NUD_PERMANENT = 0x80
+MAIN_TABLE, PROTO_STATIC, SCOPE_UNIVERSE, TYPE_UNICAST, TYPE_BLACKHOLE = 254, 4, 0, 1, 6
+NEW = NLM_F_CREATE | NLM_F_EXCL
+NAME_LENGTH = 15  # of a device: IFNAMSIZ less its zero
 
 
-class Interfaces:
-    """The devices of a named namespace.  One netlink socket, kept open; close it."""
+@dataclass(frozen=True)
+class CableEnd:
+    """One end of a veth pair.
 
-    def __init__(self, namespace: str) -> None:
-        self.namespace = namespace
-        self._ipr = IPRoute(netns=namespace)
-        self._indexes: dict[str, int] = {}
+    Its number must differ from the number of the other end, though that lies in another namespace: with the same number
+    on both ends the kernel takes it for a device that stands on no other, and tells of a lost carrier up to a second
+    late (linkwatch_urgent_event in net/core/link_watch.c).
+    """
 
-    def __enter__(self) -> Self:
-        return self
+    name: str
+    index: int
+    mac: str
+    bridge: int = 0  # the number of the bridge that it is plugged into; only at the near end
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def attributes(self) -> list[tuple[str, Any]]:
+        return [("IFLA_IFNAME", self.name), ("IFLA_ADDRESS", self.mac)]
 
-    def close(self) -> None:
-        self._ipr.close()
 
-    @property
-    def netlink(self) -> IPRoute:
-        """The socket itself, for what this class has no word for."""
-        return self._ipr
+def cable(end: CableEnd, peer: CableEnd, peer_namespace: int) -> Request:
+    """A cable from here to a namespace (its open descriptor).
 
-    def index(self, name: str) -> int:
-        """A device's number."""
-        if name not in self._indexes:
-            found = self._ipr.link_lookup(ifname=name)
-            if not found:
-                raise DriverError(f"no device {name}", where=f"network namespace {self.namespace}")
-            self._indexes[name] = found[0]
-        return self._indexes[name]
+    Our end is up.  The far end is down: the kernel makes it first, and it cannot come up alone (ENOTCONN).
+    """
+    if end.index == peer.index:
+        raise ValueError(f"both ends of the cable {end.name}-{peer.name} have the number {end.index}")
+    far = {"index": peer.index, "attrs": [*peer.attributes(), ("IFLA_NET_NS_FD", peer_namespace)]}
+    kind = {"attrs": [("IFLA_INFO_KIND", "veth"), ("IFLA_INFO_DATA", {"attrs": [("VETH_INFO_PEER", far)]})]}
+    attributes = [*end.attributes(), ("IFLA_LINKINFO", kind)]
+    if end.bridge:
+        attributes.append(("IFLA_MASTER", end.bridge))
+    body = encode(ifinfmsg, index=end.index, flags=IFF_UP, change=IFF_UP, attributes=attributes)
+    return Request(RTM_NEWLINK, body, f"cable {end.name}-{peer.name}", NEW)
 
-    def add_veth(self, name: str, peer_namespace: str, peer: str) -> None:
-        """A cable from here to another namespace; both ends are down."""
-        ends = {"ifname": peer, "net_ns_fd": peer_namespace}
-        self._do(f"veth {name} to {peer_namespace}/{peer}", "link", "add", ifname=name, kind="veth", peer=ends)
 
-    def add_bridge(self, name: str) -> None:
-        """A switch, up, without spanning tree's delay."""
-        self._do(f"bridge {name}", "link", "add", ifname=name, kind="bridge", br_forward_delay=0, br_stp_state=0)
-        self.up(name)
+def bridge(name: str, index: int, mac: str) -> Request:
+    """A switch, up, without spanning tree's delay and without multicast snooping."""
+    data = [("IFLA_BR_FORWARD_DELAY", 0), ("IFLA_BR_STP_STATE", 0), ("IFLA_BR_MCAST_SNOOPING", 0)]
+    kind = {"attrs": [("IFLA_INFO_KIND", "bridge"), ("IFLA_INFO_DATA", {"attrs": data})]}
+    attributes = [("IFLA_IFNAME", name), ("IFLA_ADDRESS", mac), ("IFLA_LINKINFO", kind)]
+    body = encode(ifinfmsg, index=index, flags=IFF_UP, change=IFF_UP, attributes=attributes)
+    return Request(RTM_NEWLINK, body, f"bridge {name}", NEW)
 
-    def enslave(self, name: str, bridge: str) -> None:
-        """Plug a device into a bridge and switch it on."""
-        index, master = self.index(name), self.index(bridge)
-        self._do(f"{name} into {bridge}", "link", "set", index=index, master=master, state="up")
 
-    def up(self, name: str) -> None:
-        self._do(f"{name} up", "link", "set", index=self.index(name), state="up")
+def switch(index: int, up: bool, what: str) -> Request:
+    """A device up or down."""
+    body = encode(ifinfmsg, index=index, flags=IFF_UP if up else 0, change=IFF_UP)
+    return Request(RTM_NEWLINK, body, f"{what} {'up' if up else 'down'}")
 
-    def down(self, name: str) -> None:
-        self._do(f"{name} down", "link", "set", index=self.index(name), state="down")
 
-    def add_address(self, name: str, address: str, prefix: int) -> None:
-        """Give a device an address, IPv6 without duplicate address detection."""
-        extra: dict[str, Any] = {"flags": IFA_F_NODAD} if ":" in address else {}
-        where = f"{address}/{prefix} on {name}"
-        self._do(where, "addr", "add", index=self.index(name), address=address, prefixlen=prefix, **extra)
+def address(index: int, own: str, prefix: int) -> Request:
+    """An address of a device, IPv6 without duplicate address detection."""
+    family, attributes = _family(own), [("IFA_ADDRESS", own)]
+    if family == socket.AF_INET:
+        attributes.append(("IFA_LOCAL", own))
+    flags = IFA_F_NODAD if family == socket.AF_INET6 else 0
+    body = encode(ifaddrmsg, family=family, prefixlen=prefix, flags=flags, index=index, attributes=attributes)
+    return Request(RTM_NEWADDR, body, f"address {own}/{prefix}", NEW)
 
-    def add_route(self, destination: str, gateway: str) -> None:
-        """Route a network (`address/prefix` or `default`) through a gateway."""
-        extra: dict[str, Any] = {"family": 10} if ":" in gateway else {}
-        self._do(f"route {destination} via {gateway}", "route", "add", dst=destination, gateway=gateway, **extra)
 
-    def forward(self) -> None:
-        """Make the namespace a router for both families."""
-        with netns.inside(self.namespace):
-            for path in ("ipv4/ip_forward", "ipv6/conf/all/forwarding"):
-                Path("/proc/sys/net", path).write_text("1")
+def route(network: str, gateway: str) -> Request:
+    """A network (`address/prefix`) is reached through a gateway."""
+    return _route(network, TYPE_UNICAST, [("RTA_GATEWAY", gateway)], f"route {network} via {gateway}")
 
-    def _do(self, what: str, call: str, *args: Any, **values: Any) -> None:
-        try:
-            getattr(self._ipr, call)(*args, **values)
-        except NetlinkError as refused:
-            raise DriverError(f"{what}: {refused}", where=f"network namespace {self.namespace}") from refused
+
+def swallow(network: str, metric: int) -> Request:
+    """What is for a network vanishes without a word, as long as no route of a lower metric knows better."""
+    return _route(network, TYPE_BLACKHOLE, [("RTA_PRIORITY", metric)], f"blackhole {network}")
+
+
+def neighbour(index: int, other: str, mac: str) -> Request:
+    """Another's hardware address, for good: nobody has to ask for it, least of all through a link with a delay."""
+    body = encode(
+        ndmsg,
+        family=_family(other),
+        ifindex=index,
+        state=NUD_PERMANENT,
+        attributes=[("NDA_DST", other), ("NDA_LLADDR", mac)],
+    )
+    return Request(RTM_NEWNEIGH, body, f"neighbour {other}", NEW)
+
+
+def _route(network: str, kind: int, attributes: list[tuple[str, Any]], what: str) -> Request:
+    net = ipaddress.ip_network(network)
+    body = encode(
+        rtmsg,
+        family=_family(str(net.network_address)),
+        dst_len=net.prefixlen,
+        table=MAIN_TABLE,
+        proto=PROTO_STATIC,
+        scope=SCOPE_UNIVERSE,
+        type=kind,
+        attributes=[("RTA_DST", str(net.network_address)), *attributes],
+    )
+    return Request(RTM_NEWROUTE, body, what, NEW)
+
+
+def _family(text: str) -> int:
+    return socket.AF_INET6 if ":" in text else socket.AF_INET

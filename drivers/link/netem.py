@@ -1,6 +1,6 @@
-"""Shaping one direction of a link with the kernel's netem queueing discipline, through pyroute2.
+"""Shaping one direction of a link with the kernel's netem queueing discipline, through pyroute2's messages.
 
-pyroute2 0.9.7 sends delay, jitter and loss faithfully and says nothing about what it leaves out, so every setting is
+pyroute2 0.9.7 encodes delay, jitter and loss faithfully and says nothing about what it leaves out, so every setting is
 read back and compared.  Jitter larger than the distance between two packets reorders them, as on a real radio.
 """
 
@@ -8,68 +8,68 @@ from __future__ import annotations
 
 from typing import Any
 
-from pyroute2.netlink.exceptions import NetlinkError
+from pyroute2.netlink.rtnl.tcmsg import tcmsg
+from pyroute2.netlink.rtnl.tcmsg.common import tick_in_usec
+from pyroute2.netlink.rtnl.tcmsg.sched_netem import get_parameters
 
 from drivers.errors import DriverError
-from drivers.link.interfaces import Interfaces
+from drivers.link.netlink import NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, Netlink, Request, decode, encode
 from drivers.protocols import Shape
 
+RTM_NEWQDISC, RTM_GETQDISC = 36, 38
+ROOT, HANDLE = 0xFFFFFFFF, 0x10000
 LIMIT_PACKETS = 10_000  # the kernel's default of 1000 drops packets of a fast stream behind a long delay
 TOLERANCE = 0.001
+MEND = "the kernel lacks netem: use --kernel uml, or see `testbed doctor`"
 
 
 class NetemShaper:
-    """The egress of one device."""
+    """The egress of one device, given by its number, in the namespace of the netlink socket."""
 
-    def __init__(self, interfaces: Interfaces, device: str) -> None:
-        self._interfaces, self._device = interfaces, device
+    def __init__(self, netlink: Netlink, index: int, where: str) -> None:
+        self._netlink, self._index, self._where = netlink, index, where
         self._present = False
 
     def apply(self, shape: Shape) -> None:
-        """Put a shape in force.  Packets already waiting keep the delay they were given."""
-        verb = "change" if self._present else "add"
-        self._tc(verb, shape)
+        """Put a shape in force and read it back.  Packets already waiting keep the delay they were given."""
+        request = self.request(shape)
+        flags = 0 if self._present else NLM_F_CREATE | NLM_F_EXCL
+        self._netlink.request(request.kind, request.body, request.what, flags=flags, mend=MEND)
         self._present = True
         actual = self.read()
         if not _same(actual, shape):
             raise DriverError(f"asked for {shape}, the kernel has {actual}", where=self._where)
 
-    def act(self, shape: Shape) -> None:
-        """Put a shape in force without reading it back: for triggers, which must act at once."""
-        self._tc("change", shape)
+    def request(self, shape: Shape) -> Request:
+        """The change to a shape, made beforehand: for triggers, which must act at once and read nothing back."""
+        parameters = get_parameters(
+            {
+                "delay": round(shape.delay_ms * 1000),
+                "jitter": round(shape.jitter_ms * 1000),
+                "loss": shape.loss_percent,
+                "limit": LIMIT_PACKETS,
+            }
+        )
+        attributes = [("TCA_KIND", "netem"), ("TCA_OPTIONS", parameters)]
+        body = encode(tcmsg, index=self._index, handle=HANDLE, parent=ROOT, attributes=attributes)
+        return Request(RTM_NEWQDISC, body, f"netem {shape}")
 
     def read(self) -> Shape:
         """The shape in force; raises DriverError when there is no netem."""
-        index = self._interfaces.index(self._device)
-        for qdisc in self._interfaces.netlink.get_qdiscs(index):
-            if qdisc.get_attr("TCA_KIND") == "netem":
-                return _decode(qdisc.get_attr("TCA_OPTIONS"))
-        raise DriverError("no netem is in force", where=self._where)
-
-    @property
-    def _where(self) -> str:
-        return f"{self._interfaces.namespace}/{self._device}"
-
-    def _tc(self, verb: str, shape: Shape) -> None:
-        try:
-            self._interfaces.netlink.tc(
-                verb,
-                "netem",
-                self._interfaces.index(self._device),
-                0x10000,
-                delay=round(shape.delay_ms * 1000),
-                jitter=round(shape.jitter_ms * 1000),
-                loss=shape.loss_percent,
-                limit=LIMIT_PACKETS,
-            )
-        except NetlinkError as refused:
-            mend = "the kernel lacks netem: use --kernel uml, or see `testbed doctor`"
-            raise DriverError(f"netem was refused: {refused}", where=self._where, mend=mend) from refused
+        wanted = encode(tcmsg, index=self._index)
+        found: list[Shape] = []
+        for _, payload in self._netlink.exchange(RTM_GETQDISC, wanted, "netem in force", NLM_F_DUMP):
+            if int.from_bytes(payload[4:8], "little", signed=True) != self._index:
+                continue
+            message = decode(tcmsg, payload)
+            if message.get_attr("TCA_KIND") == "netem":
+                found.append(_decode(message.get_attr("TCA_OPTIONS")))
+        if not found:
+            raise DriverError("no netem is in force", where=self._where)
+        return found[0]
 
 
 def _decode(options: Any) -> Shape:
-    from pyroute2.netlink.rtnl.tcmsg.common import tick_in_usec
-
     per_ms = tick_in_usec * 1000
     return Shape(options["delay"] / per_ms, options["jitter"] / per_ms, options["loss"] * 100 / 0xFFFFFFFF)
 

@@ -1,7 +1,8 @@
 """A netlink socket for use in the middle of a handoff: plain, blocking, a request is answered within microseconds.
 
 pyroute2's own sockets run an event loop of their own, which neither fits into the UE's nor is as quick; its message
-classes are used to encode and decode.
+classes are used to encode and decode.  They are passed in, not imported here: pyroute2's import takes half a second in
+a guest, and not every user of a socket needs it.
 """
 
 from __future__ import annotations
@@ -10,16 +11,32 @@ import errno
 import os
 import socket
 import struct
-from collections.abc import Iterator
-from typing import Any, Self
-
-from pyroute2.netlink import NLM_F_ACK, NLM_F_REQUEST, nlmsg
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
 
 from drivers.errors import DriverError
 
+if TYPE_CHECKING:
+    from pyroute2.netlink import nlmsg
+
 NLMSG_ERROR, NLMSG_DONE, HEADER = 2, 3, 16
+NLM_F_REQUEST, NLM_F_ACK, NLM_F_EXCL, NLM_F_CREATE, NLM_F_DUMP = 0x1, 0x4, 0x200, 0x400, 0x300
 ANSWER_DEADLINE_S = 2.0
-SOL_NETLINK, NETLINK_ADD_MEMBERSHIP = 270, 1
+SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, NETLINK_CAP_ACK, NETLINK_EXT_ACK = 270, 1, 10, 11
+EXT_ACK_TEXT = 1  # NLMSGERR_ATTR_MSG: why the kernel refused, in its own words
+BATCH = 64  # requests in one datagram: all their acknowledgements fit into the socket's buffer
+
+
+@dataclass(frozen=True)
+class Request:
+    """One change asked of the kernel; `what` names it in an error, errors in `fine` (errno) are none."""
+
+    kind: int
+    body: bytes
+    what: str
+    flags: int = 0
+    fine: tuple[int, ...] = ()
 
 
 class Netlink:
@@ -30,6 +47,8 @@ class Netlink:
         self._socket.bind((0, 0))
         for group in groups:
             self._socket.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)
+        for option in (NETLINK_CAP_ACK, NETLINK_EXT_ACK):
+            self._socket.setsockopt(SOL_NETLINK, option, 1)
         self._socket.settimeout(0 if groups else ANSWER_DEADLINE_S)  # one that listens is never waited for
         self._where = where
         self._sequence = 0
@@ -57,23 +76,63 @@ class Netlink:
         self, kind: int, body: bytes, what: str, flags: int = 0, *, fine: tuple[int, ...] = (), mend: str | None = None
     ) -> Iterator[tuple[int, bytes]]:
         """Send one request and yield its answers as (message type, payload) until the kernel is done."""
-        self._sequence += 1
-        header = struct.pack("IHHII", HEADER + len(body), kind, NLM_F_REQUEST | flags, self._sequence, 0)
-        self._socket.send(header + body)
+        self._socket.send(self._message(kind, body, flags))
         while True:
-            for answer, sequence, payload in messages(self._socket.recv(1 << 17)):
+            for answer, sequence, payload in messages(self._receive(what)):
                 if sequence != self._sequence:
                     continue
                 if answer == NLMSG_ERROR:
-                    code = -struct.unpack_from("i", payload)[0]
-                    if code and code not in fine:
-                        raise DriverError(f"{what}: {os.strerror(code)}", where=self._where, mend=_mend(code, mend))
+                    self._judge(payload, what, fine, mend)
                     return
                 if answer == NLMSG_DONE:
                     return
                 yield answer, payload
                 if not flags:  # a plain request has one answer and no acknowledgement
                     return
+
+    def batch(self, requests: Sequence[Request]) -> None:
+        """Ask for many changes, in this order, and wait until they are made: two system calls for up to 64 of them.
+
+        Where one is refused those behind it are tried all the same; DriverError tells of the first.
+        """
+        for start in range(0, len(requests), BATCH):
+            part = requests[start : start + BATCH]
+            first = self._sequence + 1
+            self._socket.send(b"".join(self._message(one.kind, one.body, NLM_F_ACK | one.flags) for one in part))
+            refused: list[DriverError] = []
+            awaited = len(part)
+            while awaited:
+                for answer, sequence, payload in messages(self._receive(part[-1].what)):
+                    if answer != NLMSG_ERROR or sequence < first:
+                        continue
+                    awaited -= 1
+                    one = part[sequence - first]
+                    try:
+                        self._judge(payload, one.what, one.fine, None)
+                    except DriverError as error:
+                        refused.append(error)
+            if refused:
+                raise refused[0]
+
+    def _message(self, kind: int, body: bytes, flags: int) -> bytes:
+        self._sequence += 1
+        padding = bytes(-len(body) % 4)
+        return struct.pack("IHHII", HEADER + len(body), kind, NLM_F_REQUEST | flags, self._sequence, 0) + body + padding
+
+    def _receive(self, what: str) -> bytes:
+        try:
+            return self._socket.recv(1 << 17)
+        except TimeoutError as silent:
+            raise DriverError(f"{what}: no answer within {ANSWER_DEADLINE_S:g} s", where=self._where) from silent
+
+    def _judge(self, payload: bytes, what: str, fine: tuple[int, ...], mend: str | None) -> None:
+        """Read an acknowledgement: nothing, or the kernel's refusal as a DriverError."""
+        code = -struct.unpack_from("i", payload)[0]
+        if not code or code in fine:
+            return
+        words = attributes(payload[4 + HEADER :]).get(EXT_ACK_TEXT, b"").rstrip(b"\0").decode(errors="replace")
+        text = f"{what}: {os.strerror(code)}" + (f" ({words})" if words else "")
+        raise DriverError(text, where=self._where, mend=_mend(code, mend))
 
     def notifications(self) -> Iterator[tuple[int, bytes]]:
         """What has arrived on the multicast groups and is waiting, as (message type, payload)."""
@@ -110,6 +169,26 @@ def encode(kind: type[nlmsg], *, attributes: list[tuple[str, Any]] | None = None
         message["attrs"] = attributes
     message.encode()
     return bytes(message.data[HEADER:])
+
+
+def decode(kind: type[nlmsg], payload: bytes) -> nlmsg:
+    """A message as pyroute2 reads it."""
+    message = kind(struct.pack("IHHII", HEADER + len(payload), 0, 0, 0, 0) + payload)
+    message.decode()
+    return message
+
+
+def attributes(data: bytes) -> dict[int, bytes]:
+    """Attributes by their number; of several with one number the last."""
+    found: dict[int, bytes] = {}
+    offset = 0
+    while offset + 4 <= len(data):
+        length, kind = struct.unpack_from("HH", data, offset)
+        if length < 4:
+            break
+        found[kind & 0x3FFF] = data[offset + 4 : offset + length]
+        offset += (length + 3) & ~3
+    return found
 
 
 def attribute(kind: int, value: bytes) -> bytes:

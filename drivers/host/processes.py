@@ -1,0 +1,128 @@
+"""Processes found and ended by a token in their environment, never by a name.
+
+Children inherit the token, so daemons that fork are found whole.  Between looking and signalling a process may end and
+its number be given to another; a pidfd names the process itself (pidfd_open(2)).
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from drivers.errors import DriverError
+
+VARIABLE = "TESTBED_TOKEN"
+KILL_DEADLINE_S = 5.0
+
+
+@dataclass(frozen=True)
+class Process:
+    """A living process and an open descriptor of it."""
+
+    pid: int
+    parent: int
+    command: str
+    descriptor: int
+
+    def signal(self, number: signal.Signals) -> None:
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self.descriptor, number)
+
+    def __str__(self) -> str:
+        return f"process {self.pid} ({self.command})"
+
+
+@contextmanager
+def bearing(token: str) -> Iterator[list[Process]]:
+    """All processes but ourselves whose environment has exactly this token; their descriptors are open inside."""
+    found: list[Process] = []
+    try:
+        for entry in os.listdir("/proc"):  # noqa: PTH208 - names are wanted
+            if entry.isdigit() and int(entry) != os.getpid() and _bears(int(entry), token):
+                found += _opened(int(entry), token)
+        yield found
+    finally:
+        for process in found:
+            os.close(process.descriptor)
+
+
+def end(token: str, patience_s: float) -> list[str]:
+    """SIGTERM, and SIGKILL for those that are still there after `patience_s`.  Returns what was ended.
+
+    Of a family only the eldest are asked: a daemon ends its own children in its own order.
+    """
+    ended: dict[int, str] = {}
+    asked: set[int] = set()
+    deadline = time.monotonic() + patience_s
+    while (left := deadline - time.monotonic()) > 0:
+        with bearing(token) as found:
+            if not found:
+                return list(ended.values())
+            ended.update((process.pid, str(process)) for process in found)
+            pids = {process.pid for process in found}
+            eldest = [process for process in found if process.parent not in pids]
+            for process in eldest:
+                if process.pid not in asked:
+                    process.signal(signal.SIGTERM)
+                    asked.add(process.pid)
+            _wait_for_any(eldest, left)
+    ended.update(_kill(token))
+    return list(ended.values())
+
+
+def _kill(token: str) -> dict[int, str]:
+    killed: dict[int, str] = {}
+    deadline = time.monotonic() + KILL_DEADLINE_S
+    while True:
+        with bearing(token) as found:
+            if not found:
+                return killed
+            if time.monotonic() > deadline:
+                names = ", ".join(str(process) for process in found)
+                raise DriverError(f"cannot be killed: {names}", where="processes of the rig")
+            for process in found:
+                process.signal(signal.SIGKILL)
+                killed[process.pid] = f"{process}, by force"
+            _wait_for_any(found, KILL_DEADLINE_S)
+
+
+def _wait_for_any(processes: list[Process], seconds: float) -> None:
+    poll = select.poll()
+    for process in processes:
+        poll.register(process.descriptor, select.POLLIN)
+    poll.poll(seconds * 1000)
+
+
+def _opened(pid: int, token: str) -> list[Process]:
+    """The process with a descriptor, or nothing when it has ended (and its number is perhaps another's by now)."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return []
+    if not _bears(pid, token):
+        os.close(descriptor)
+        return []
+    return [Process(pid, *_parent_and_command(pid), descriptor)]
+
+
+def _bears(pid: int, token: str) -> bool:
+    try:
+        environment = Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:  # gone, or another user's
+        return False
+    return f"{VARIABLE}={token}".encode() in environment.split(b"\0")
+
+
+def _parent_and_command(pid: int) -> tuple[int, str]:
+    try:
+        # the command's name stands in parentheses and may itself contain some (proc(5), stat)
+        head, _, tail = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")
+        return int(tail.split()[1]), head.partition("(")[2]
+    except OSError:
+        return 0, "ended"
