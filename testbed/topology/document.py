@@ -155,7 +155,10 @@ class _Composer:
         path = self._path(frame)
         self._check(path, event)
         value = self._value(event)
-        self.document.values[path] = _mark(event)
+        nothing = (
+            isinstance(event, ScalarEvent) and event.value == "" and event.implicit[0]
+        )  # its mark is the next line's
+        self.document.values[path] = (nothing and self.document.keys.get(path)) or _mark(event)
         if frame is None:
             self._root = value
         elif isinstance(frame.value, list):

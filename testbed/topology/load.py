@@ -38,4 +38,4 @@ def resolve(name: str) -> Path:
     if path.exists():
         return path
     mend = nearest(path.stem, list(shipped()), "give the path of a file, or a name that ships")
-    raise UsageError(f"there is no topology `{shown(name)}`", where="--topology", mend=mend)
+    raise UsageError(f"there is no topology `{shown(name)}`", mend=mend)

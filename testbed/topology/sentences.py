@@ -21,7 +21,7 @@ WANTED = {
     "string_type": ("text", "write it as text, in quotes if it looks like a number"),
     "list_type": ("a list", "write a list: [a, b]"),
     "tuple_type": ("a list", "write a list: [a, b]"),
-    "dict_type": ("a mapping of names to entries", "write `name: {...}` lines under it"),
+    "dict_type": ("a mapping of keys to values", "write `key: value` lines under it"),
     "model_type": ("a mapping of keys to values", "write `key: value` lines under it"),
     "model_attributes_type": ("a mapping of keys to values", "write `key: value` lines under it"),
 }
@@ -40,12 +40,14 @@ BOUNDS = {
     "less_than_equal": ("le", "more than {}", "give {} or less"),
     "less_than": ("lt", "not less than {}", "give less than {}"),
 }
+DOMAIN = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$"
 # Patterns in words.
 PATTERNS = {
     r"^[a-z][a-z0-9-]*$": "a name: small letters, digits and hyphens, a letter first",
     r"^[a-z0-9][a-z0-9-]*$": "a name: small letters, digits and hyphens",
     r"^sip:[A-Za-z0-9._+-]+@[a-z0-9.-]+$": "a SIP URI: sip:user@domain",
     r"^[A-Za-z0-9._+-]+@[a-z0-9.-]+$": "a private identity: user@domain",
+    DOMAIN: "a domain name: small letters, digits and hyphens in parts with dots between",
     r"^\P{C}*$": "printable text in one line",
 }
 
@@ -93,7 +95,9 @@ def _place(location: tuple[int | str, ...], data: Any) -> KeyPath:
 
 def _fault(detail: ErrorDetails, document: Document, model: type[BaseModel]) -> Fault:
     path, kind = place(detail, document), detail["type"]
-    if kind == "missing":
+    if kind.startswith("union_tag"):
+        path = (*path, "kind")
+    if kind in ("missing", "union_tag_not_found"):
         around = path[:-1]
         field = _fields(model, detail["loc"][:-1]).get(str(path[-1]))
         meaning = f": {field.description}" if field is not None and field.description else ""
@@ -123,8 +127,6 @@ def _value(detail: ErrorDetails) -> tuple[str, str]:
         known = [word.strip("' ") for part in known for word in part.split(" or ")]
         tag = context.get("tag", given)
         return f"`{shown(tag)}` is not known here", nearest(str(tag), known)
-    if kind == "union_tag_not_found":
-        return "`kind` is missing", "add `kind: ...`"
     if kind == "string_too_long":
         most = context["max_length"]
         why = ", the kernel's limit for the name of a device" if most == 15 else ""
