@@ -1,14 +1,14 @@
 """The first process of a User-mode Linux guest: makes the guest's world, runs one command, carries its status out.
 
 It is started by the guest kernel as `init`, with Python's own library and nothing else (not even pathlib, whose import
-takes a tenth of a second here), and reads what to do from `job.json` in the control folder, its only argument, which
-lies on the host:
+takes a tenth of a second here), and reads what to do from `job.json` in the guest's folder on the host, its only
+argument:
 
-    {"argv": [...], "cwd": DIR, "env": {...}, "writable": [DIR...], "modules": DIR, "load": [NAME...],
-     "stdout_tty": BOOL, "stderr_tty": BOOL, "size": [COLUMNS, LINES]}
+    {"argv": [...], "cwd": DIR, "env": {...}, "hostname": NAME, "writable": [DIR...], "modules": DIR, "load": [NAME...],
+     "terminals": [BOOL, BOOL], "one": BOOL, "interactive": BOOL, "size": [COLUMNS, LINES]}
 
 The root file system is the host's, with an overlay in memory above it: whatever the guest writes outside the writable
-folders is gone with it.  Console 0 carries the command's standard input and output, console 1 its standard error.
+folders is gone with it.  What the consoles carry is written in relay.py, the other end.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import ctypes
 import fcntl
 import json
 import os
-import select
 import signal
 import struct
 import subprocess
@@ -32,6 +31,9 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 MS_BIND = 4096
 LINUX_REBOOT_CMD_POWER_OFF = 0x4321FEDC
 PATH = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+GUEST_FAILED = 125
+OUT, ERR, ORDERS, NEWS = 0, 1, 3, 4  # consoles
+WRITE_BACK_CENTISECONDS = 100  # how long evidence may stay in the guest's memory: a guest that is killed loses it
 
 
 def mount(source: str, target: str, kind: str, flags: int = 0, data: str = "") -> None:
@@ -41,7 +43,7 @@ def mount(source: str, target: str, kind: str, flags: int = 0, data: str = "") -
         raise OSError(number, f"mounting {kind} on {target}: {os.strerror(number)}")
 
 
-def make_root(job: dict[str, Any], control: str) -> None:
+def make_root(job: dict[str, Any]) -> None:
     """An overlay of the host's files, the kernel's own file systems, and the folders that the host really gets."""
     overlay = f"{job['modules']}/{os.uname().release}/kernel/fs/overlayfs/overlay.ko"
     if os.path.exists(overlay):  # the rig kernel has it built in
@@ -61,7 +63,7 @@ def make_root(job: dict[str, Any], control: str) -> None:
         with contextlib.suppress(FileExistsError):
             os.symlink(target, f"/dev/{name}")
     os.makedirs("/run/lock", exist_ok=True)
-    for folder in [*job["writable"], control]:
+    for folder in job["writable"]:
         os.makedirs(folder, exist_ok=True)
         mount("none", folder, "hostfs", 0, folder)
     if job["modules"]:
@@ -69,108 +71,158 @@ def make_root(job: dict[str, Any], control: str) -> None:
         mount(job["modules"], "/lib/modules", "none", MS_BIND)
 
 
-def load_modules(names: list[str]) -> None:
+def settle(job: dict[str, Any]) -> None:
     """Everything that a rig may need, before a measured second could wait for it."""
-    subprocess.run(["modprobe", "-a", "-q", *names], check=False, stdin=subprocess.DEVNULL, env=PATH)
+    subprocess.run(["modprobe", "-a", "-q", *job["load"]], check=False, stdin=subprocess.DEVNULL, env=PATH)
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=False, stdin=subprocess.DEVNULL, env=PATH)
+    name = job["hostname"].encode()
+    LIBC.sethostname(name, len(name))
+    for setting in ("dirty_writeback_centisecs", "dirty_expire_centisecs"):
+        with open(f"/proc/sys/vm/{setting}", "w") as stream:
+            stream.write(str(WRITE_BACK_CENTISECONDS))
 
 
-def raw_console(path: str) -> int:
+def console(number: int) -> int:
     """A console that passes bytes on unchanged."""
-    console = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
-    mode = termios.tcgetattr(console)
-    mode[0] = 0
-    mode[1] = 0
-    mode[3] = 0
-    termios.tcsetattr(console, termios.TCSANOW, mode)
-    return console
+    descriptor = os.open(f"/dev/tty{number}", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+    mode = termios.tcgetattr(descriptor)
+    mode[0] = mode[1] = mode[3] = 0
+    termios.tcsetattr(descriptor, termios.TCSANOW, mode)
+    return descriptor
 
 
-def terminal(size: list[int]) -> tuple[int, int]:
-    """A terminal of the host's size for the command: (our end, its end)."""
-    master, slave = os.openpty()
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
-    mode = termios.tcgetattr(slave)
-    mode[1] &= ~termios.OPOST  # the host's own terminal does that
-    termios.tcsetattr(slave, termios.TCSANOW, mode)
-    return master, slave
+class Terminal:
+    """A terminal for the command, of the size of the host's."""
+
+    def __init__(self, job: dict[str, Any]) -> None:
+        self.ours, self.theirs = os.openpty()
+        self.resize(*job["size"])
+        if not job["interactive"]:
+            mode = termios.tcgetattr(self.theirs)
+            mode[1] &= ~termios.OPOST  # the host's own terminal does that, unless it was made raw
+            termios.tcsetattr(self.theirs, termios.TCSANOW, mode)
+
+    def resize(self, columns: int, lines: int) -> None:
+        fcntl.ioctl(self.ours, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
 
 
-def run(job: dict[str, Any]) -> int:
-    """Run the command with its output on the consoles; interrupts arrive as bytes on console 0."""
-    consoles = {name: raw_console(f"/dev/tty{number}") for number, name in enumerate(("stdout", "stderr"))}
-    ours: dict[str, int] = {}
-    theirs: dict[str, int] = {}
-    for name in consoles:
-        ours[name], theirs[name] = terminal(job["size"]) if job[f"{name}_tty"] else os.pipe()
-    environment = {**job["env"], "COLUMNS": str(job["size"][0]), "LINES": str(job["size"][1])}
+def run(job: dict[str, Any], orders: int) -> int:
+    """Run the command with its output on the consoles; its exit status, 128 + signal where one ended it."""
+    terminals: list[Terminal] = []
+    copies: list[threading.Thread] = []
+    theirs: list[int] = []
+    for number in (OUT,) if job["one"] else (OUT, ERR):
+        if job["terminals"][number]:
+            terminals.append(Terminal(job))
+            ours, end = terminals[-1].ours, terminals[-1].theirs
+        else:
+            ours, end = os.pipe()
+        theirs.append(end)
+        copies.append(threading.Thread(target=copy, args=(ours, console(number))))
+    child = start(job, theirs)
+    for end in theirs:
+        os.close(end)
+    if job["interactive"]:
+        threading.Thread(target=copy, args=(console(OUT), terminals[0].ours), daemon=True).start()
+    threading.Thread(target=obey, args=(orders, child, terminals), daemon=True).start()
+    for thread in copies:
+        thread.start()
+    status = wait(child)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(-1, signal.SIGKILL)  # what the command left running would keep its output open
+    for thread in copies:
+        thread.join()
+    return status
+
+
+def start(job: dict[str, Any], theirs: list[int]) -> int:
+    """Start the command; its process (and process group) id."""
+
+    def own_terminal() -> None:
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
     child = subprocess.Popen(
         job["argv"],
         cwd=job["cwd"],
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=theirs["stdout"],
-        stderr=theirs["stderr"],
+        env=job["env"],
+        stdin=theirs[0] if job["interactive"] else subprocess.DEVNULL,
+        stdout=theirs[0],
+        stderr=theirs[-1],
         start_new_session=True,
+        preexec_fn=own_terminal if job["interactive"] else None,
     )
-    for end in theirs.values():
-        os.close(end)
-    threads = [threading.Thread(target=copy, args=(ours[name], consoles[name])) for name in consoles]
-    for thread in threads:
-        thread.start()
-    threading.Thread(target=obey, args=(consoles["stdout"], child.pid), daemon=True).start()
-    status = child.wait()
-    for thread in threads:
-        thread.join(timeout=2.0)  # a daemon that outlives the command may hold the pipe open
-    return status if status >= 0 else 128 - status
+    return child.pid
+
+
+def wait(child: int) -> int:
+    """Until the command has ended.  As the guest's first process we inherit, and bury, everybody's orphans."""
+    while True:
+        process, status = os.wait()
+        if process == child:
+            code = os.waitstatus_to_exitcode(status)
+            return code if code >= 0 else 128 - code
 
 
 def copy(source: int, destination: int) -> None:
-    """Until the command and all its children have closed their end."""
+    """Until the command and all its children have closed their end, and the console has passed everything on."""
     while True:
         try:
             data = os.read(source, 65536)
         except OSError:  # a terminal says EIO at its end
-            return
+            data = b""
         if not data:
+            termios.tcdrain(destination)
             return
         while data:
             data = data[os.write(destination, data) :]
 
 
-def obey(console: int, process_group: int) -> None:
-    """Signals from the host, one byte each: its number."""
-    while True:
-        select.select([console], [], [])
-        for number in os.read(console, 64):
-            with contextlib.suppress(ProcessLookupError, ValueError):
-                os.killpg(process_group, number)
+def obey(orders: int, child: int, terminals: list[Terminal]) -> None:
+    """Do what the host says, line by line; at the end of its orders it is dead, and so are we."""
+    with os.fdopen(orders, "rb", buffering=0) as stream:
+        for line in stream:
+            word, *numbers = line.split()
+            with contextlib.suppress(ProcessLookupError):
+                if word == b"size":
+                    for terminal in terminals:
+                        terminal.resize(*map(int, numbers))
+                    os.killpg(child, signal.SIGWINCH)
+                elif word == b"signal":
+                    os.killpg(child, int(numbers[0]))
+    power_off()
 
 
 def main() -> None:
-    control = sys.argv[1]
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    status = 125  # the guest itself failed
+    news = -1
+    status = GUEST_FAILED
     try:
-        with open(f"{control}/job.json") as stream:
+        with open(f"{sys.argv[1]}/job.json") as stream:
             job = json.load(stream)
-        make_root(job, control)
-        load_modules(job["load"])
-        subprocess.run(["ip", "link", "set", "lo", "up"], check=False, env=PATH)
-        status = run(job)
+        make_root(job)
+        news = console(NEWS)
+        settle(job)
+        tell(news, "started")
+        status = run(job, console(ORDERS))
     except BaseException as error:
         traceback.print_exc()  # into the log of the kernel, which the host keeps
-        report(control, "error", repr(error))
-    report(control, "status", str(status))
+        tell(news, f"error {error}")
+    LIBC.sync()
+    tell(news, f"status {status}")
+    power_off()
+
+
+def tell(news: int, line: str) -> None:
+    """A line for the host."""
+    if news >= 0:
+        os.write(news, line.replace("\n", " ").encode() + b"\n")
+        termios.tcdrain(news)
+
+
+def power_off() -> None:
+    """The end."""
     LIBC.sync()
     LIBC.reboot(ctypes.c_uint(LINUX_REBOOT_CMD_POWER_OFF))
-
-
-def report(control: str, name: str, text: str) -> None:
-    """A file for the host; it is whole or not there."""
-    with contextlib.suppress(OSError):
-        with open(f"{control}/{name}.new", "w") as stream:
-            stream.write(text)
-        os.rename(f"{control}/{name}.new", f"{control}/{name}")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
 """A User-mode Linux guest: one command, run by the same program over the same files, in a kernel of its own.
 
 The guest is an ordinary process.  It needs neither root nor KVM; inside, the command is root with real namespaces,
-netem and ESP.  What the command prints, its exit status and the signals sent to us pass through; the folders named
-as writable are the host's own, everything else that the guest writes is gone with it.  The guest dies with us.
+netem and ESP.  What the command prints, its exit status, the terminal's size and the signals sent to us pass through;
+the folders named as writable are the host's own, everything else that the guest writes is gone with it.
+
+The guest dies with us, however we die (see `guest_process.contained`); Ctrl-\\ is the way out of one that hangs.
 """
 
 from __future__ import annotations
@@ -10,22 +12,22 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
-import subprocess
+import socket
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from testbed.errors import RigError
+from testbed.rig.kernel import guest_process, relay
+from testbed.rig.kernel.guest_folder import guest_folder
 
 BINARY = "linux.uml"  # Debian: user-mode-linux
 MODULES = Path("/usr/lib/uml/modules")
-INIT = Path(__file__).with_name("guest_init.py")
+SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")  # not in an ordinary user's PATH, but inside everybody is root
 # Loaded before the command starts: whatever a rig may ask for, so that no handoff waits for a module.
 LOAD = (
     "veth", "bridge", "dummy", "ifb", "tun", "sch_netem", "sch_ingress", "xfrm_user", "esp4", "esp6", "af_packet",
@@ -33,42 +35,83 @@ LOAD = (
     "md5", "aes_generic", "des_generic",
 )  # fmt: skip
 GUEST_FAILED = 125
-PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+START_DEADLINE_S = 60.0  # 2 s on an idle machine
+MEMORY_MIB, LEAST_MEMORY_MIB = 2048, 640
+# What the guest's kernel says before it gives up, and what is to be done about it.
+LAST_WORDS = {
+    "ptrace": "the host forbids ptrace: see kernel.yama.ptrace_scope (sysctl) or the container's seccomp profile",
+    "noexec": "mount /dev/shm without noexec: mount -o remount,exec /dev/shm",
+    "No space left": "make room in /dev/shm: mount -o remount,size=3G /dev/shm (a container: --shm-size=3g)",
+    "Out of memory": "the command needs more memory than the guest has",
+}
 
 
 @dataclass(frozen=True)
 class GuestCommand:
-    """What to run inside, and which folders of the host it may write."""
+    """What to run inside, and which folders of the host it may write (they are made when they do not exist)."""
 
     argv: Sequence[str]
     writable: Sequence[Path] = ()
     environment: dict[str, str] = field(default_factory=dict)  # beside our own
-    memory_mib: int = 2048
+    memory_mib: int = MEMORY_MIB  # at most; less where /dev/shm has less
     log: Path | None = None  # takes what the guest's kernel says
+    interactive: bool = False  # the command gets our terminal's keyboard too
 
 
 def lacks() -> RigError | None:
     """Why no guest can start on this machine, as far as that can be seen without starting one."""
-    if shutil.which(BINARY) is None:
-        mend = "install it: apt-get install user-mode-linux (or `make setup`)"
-        return RigError(f"{BINARY} is not installed", where="--kernel uml", mend=mend)
+    for tool, package in ((BINARY, "user-mode-linux"), ("modprobe", "kmod"), ("unshare", "util-linux")):
+        if find(tool) is None:
+            return _cannot(f"{tool} is not installed", f"apt-get install {package} (or `make setup`)")
+    release = guest_process.release(str(find(BINARY)))
+    if not (MODULES / release).is_dir():
+        found = ", ".join(path.name for path in sorted(MODULES.glob("*"))) or "none"
+        what = f"the guest's kernel is {release}, but the modules in {MODULES} are for: {found}"
+        return _cannot(what, "apt-get install --reinstall user-mode-linux")
+    room = _room_mib()
+    if room < LEAST_MEMORY_MIB:
+        what = f"/dev/shm, which holds the guest's memory, has {room} MiB left; {LEAST_MEMORY_MIB} are needed"
+        return _cannot(what, LAST_WORDS["No space left"])
     return None
+
+
+def find(tool: str) -> str | None:
+    """Where a program is, system administration's folders included."""
+    return shutil.which(tool, path=_path())
 
 
 def run(command: GuestCommand) -> int:
     """Run a command in a guest and return its exit status (128 + signal where one ended it).
 
-    Raises RigError when the guest itself does not start; the message ends with the kernel's last words.
+    Raises RigError when the guest itself does not start or breaks; the message ends with the kernel's last words.
     """
     if missing := lacks():
         raise missing
-    binary = str(shutil.which(BINARY))
-    with tempfile.TemporaryDirectory(prefix="testbed-guest-") as folder:
-        control = Path(folder)
-        log = command.log or control / "kernel.log"
-        (control / "job.json").write_text(json.dumps(_job(command)))
-        _boot(binary, control, command, log)
-        return _status(control, log)
+    for path in command.writable:
+        _make_writable(path)
+    with guest_folder() as folder:
+        (folder / "job.json").write_text(json.dumps(_job(command)))
+        log = command.log or folder / "kernel.log"
+        news = _boot(folder, command, log)
+        if "status" not in news or news["status"] == str(GUEST_FAILED):
+            raise _broken(news, log, keep=command.log is None)
+        return int(news["status"])
+
+
+def _boot(folder: Path, command: GuestCommand, log: Path) -> dict[str, str]:
+    """Start the guest and relay between it and our own terminal or files until it ends; what it told us."""
+    memory = min(command.memory_mib, _room_mib())
+    program = [str(find(BINARY)), f"mem={memory}M", f"uml_dir={folder}/", "rootfstype=hostfs", "rootflags=/", "ro"]
+    with relay.Relays(interactive=command.interactive) as relays, log.open("wb") as words:
+        argv = [*program, *guest_process.BOOT, *relays.consoles(), *guest_process.init(folder)]
+        guest = guest_process.Guest(argv, folder, words, relays.theirs)
+        try:
+            relays.begin()
+            threading.Thread(target=guest.watch_start, args=(relays.started, START_DEADLINE_S), daemon=True).start()
+            guest.wait()
+        finally:
+            guest.kill()
+    return relays.news
 
 
 def _job(command: GuestCommand) -> dict[str, Any]:
@@ -76,84 +119,53 @@ def _job(command: GuestCommand) -> dict[str, Any]:
     return {
         "argv": list(command.argv),
         "cwd": os.getcwd(),  # noqa: PTH109 - text is wanted
-        "env": {**os.environ, **command.environment},
+        "env": {**os.environ, "PATH": _path(), **command.environment},
+        "hostname": socket.gethostname(),  # the one that /etc/hosts knows
         "writable": [str(path.resolve()) for path in command.writable],
         "modules": str(MODULES),
         "load": LOAD,
-        "stdout_tty": sys.stdout.isatty(),
-        "stderr_tty": sys.stderr.isatty(),
+        "terminals": [os.isatty(1), os.isatty(2)],
+        "one": relay.same_file(1, 2),
+        "interactive": command.interactive,
         "size": [size.columns, size.lines],
     }
 
 
-def _boot(binary: str, control: Path, command: GuestCommand, log: Path) -> None:
-    """Start the kernel, relay its consoles until it powers off."""
-    orders, our_orders = os.pipe()
-    outputs = [(os.pipe(), stream.buffer) for stream in (sys.stdout, sys.stderr)]
-    (out, _), (err, _) = outputs
-    argv = ["setpriv", "--pdeathsig", "KILL", "--", binary, f"mem={command.memory_mib}M"]
-    argv += ["rootfstype=hostfs", "rootflags=/", "ro", "quiet", "loglevel=4", "panic=-1", "console=tty2"]
-    argv += [f"con0=fd:{orders},fd:{out[1]}", f"con1=null,fd:{err[1]}", "con2=null,fd:2", "con=null"]
-    argv += [f"init={sys.executable}", "--", "-I", "-S", str(INIT), str(control)]
-    with log.open("wb") as words:
-        process = subprocess.Popen(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=words,
-            stderr=words,
-            pass_fds=(orders, out[1], err[1]),
-            start_new_session=True,  # Ctrl-C of the terminal is ours to pass on
-            env={"HOME": os.environ.get("HOME", "/tmp"), "TMPDIR": "/dev/shm", "PATH": os.environ.get("PATH", "")},
-        )
-    for descriptor in (orders, out[1], err[1]):
+def _path() -> str:
+    ours = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    return os.pathsep.join([*ours, *(folder for folder in SBIN if folder not in ours)])
+
+
+def _room_mib() -> int:
+    room = os.statvfs("/dev/shm")
+    return room.f_bavail * room.f_frsize >> 20
+
+
+def _make_writable(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as refused:
+        raise RigError(f"cannot be made: {refused.strerror}", where=str(path)) from refused
+    if not os.access(path, os.W_OK | os.X_OK):
+        mend = "the guest can write no more than we can: choose another folder, or change its owner"
+        raise RigError("is not writable for us", where=str(path), mend=mend)
+
+
+def _broken(news: dict[str, str], log: Path, *, keep: bool) -> RigError:
+    """The guest ended without its command's status: with the reason, and with the kernel's log kept."""
+    if sys.stdout.isatty():
+        sys.stdout.write("\x1b[?25h")  # whatever hid the cursor cannot show it any more
+    said = log.read_text(errors="replace")
+    if keep:
+        descriptor, name = tempfile.mkstemp(prefix="testbed-guest-", suffix=".log")
         os.close(descriptor)
-    relays = [threading.Thread(target=_relay, args=(pipe[0], stream)) for pipe, stream in outputs]
-    for relay in relays:
-        relay.start()
-    try:
-        with _signals_into(our_orders):
-            process.wait()
-    finally:
-        process.kill()
-        process.wait()
-        os.close(our_orders)
-        for relay in relays:
-            relay.join()
+        log = Path(shutil.copyfile(log, name))
+    lines = [news["error"]] if "error" in news else said.strip().splitlines()[-6:]
+    known = [mend for words, mend in LAST_WORDS.items() if words in said]
+    state = "ended before its command did" if "started" in news else "did not start"
+    what = f"the guest kernel {state}:\n    " + "\n    ".join(lines or ["(it said nothing)"])
+    return _cannot(f"{what}\n  log: {log}", known[0] if known else "see `testbed doctor`")
 
 
-@contextmanager
-def _signals_into(orders: int) -> Iterator[None]:
-    """While inside, our signals go to the guest's command as one byte each."""
-
-    def pass_on(number: int, _: object) -> None:
-        os.write(orders, bytes([number]))
-
-    before = {number: signal.signal(number, pass_on) for number in PASSED_ON}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _relay(source: int, destination: IO[bytes]) -> None:
-    with os.fdopen(source, "rb", buffering=0) as stream:
-        while data := stream.read(65536):
-            try:
-                destination.write(data)
-                destination.flush()
-            except BrokenPipeError:
-                continue  # whoever read us has gone; the guest goes on to its end and cleans up
-
-
-def _status(control: Path, log: Path) -> int:
-    status = control / "status"
-    code = int(status.read_text()) if status.exists() else GUEST_FAILED
-    if code == GUEST_FAILED:
-        said = log.read_text(errors="replace").strip().splitlines()[-6:]
-        raise RigError(
-            "the guest kernel ended before its command did:\n    " + "\n    ".join(said or ["(it said nothing)"]),
-            where=f"{BINARY} (--kernel uml)",
-            mend="see `testbed doctor`; the host must allow ptrace, and /dev/shm must have room for the guest's memory",
-        )
-    return code
+def _cannot(what: str, mend: str) -> RigError:
+    return RigError(what, where=f"{BINARY} (--kernel uml)", mend=mend)
