@@ -161,14 +161,19 @@ class Answer:
             return hashlib.new(hash_name, data, usedforsecurity=False).hexdigest()
 
         nonce = self.challenge.nonce
-        ha1 = h(f"{self.username}:{self.challenge.realm}:".encode() + self.password)
+        ha1 = h(_octets(f"{self.username}:{self.challenge.realm}:") + self.password)
         if session:
-            ha1 = h(f"{ha1}:{nonce}:{self.cnonce}".encode())
+            ha1 = h(_octets(f"{ha1}:{nonce}:{self.cnonce}"))
         a2 = f"{method}:{self.uri}"
         if self.qop == "auth-int":
             a2 += f":{h(body)}"
         middle = f"{nonce}:{self.nc}:{self.cnonce}:{self.qop}" if self.qop else nonce
-        return h(f"{ha1}:{middle}:{h(a2.encode())}".encode())
+        return h(_octets(f"{ha1}:{middle}:{h(_octets(a2))}"))
+
+
+def _octets(text: str) -> bytes:
+    """As it stood on the wire, whether or not that was UTF-8."""
+    return text.encode("utf-8", "surrogateescape")
 
 
 class DigestClient:
@@ -256,7 +261,7 @@ class DigestClient:
             if last.qop and parameters.get(name, ours).lower() != ours:
                 raise BadAuthenticationInfo(f"{name} is not the one of our request", where="Authentication-Info")
         # RFC 7616 3.5: the same computation with an empty method.
-        if not compare_digest(last.response("", body).encode(), parameters["rspauth"].lower().encode()):
+        if not compare_digest(last.response("", body).encode(), _octets(parameters["rspauth"].lower())):
             raise BadAuthenticationInfo(
                 "rspauth is wrong: the server does not know the shared secret", where="Authentication-Info"
             )
@@ -281,4 +286,4 @@ def verify(authorization: str, method: str, password: bytes, body: bytes = b"") 
         given.get("nc", ""),
         given.get("qop", "").lower(),
     )
-    return compare_digest(answer.response(method, body).encode(), given["response"].lower().encode())
+    return compare_digest(answer.response(method, body).encode(), _octets(given["response"].lower()))

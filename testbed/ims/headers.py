@@ -107,7 +107,7 @@ class Headers:
 
 
 def _checked(value: str) -> str:
-    if "\n" in value or "\r" in value or "\0" in value:
+    if "\n" in value or "\r" in value:
         raise ValueError("a header value cannot hold line ends")  # a bug of ours: never let it split a message
     return value
 
@@ -135,8 +135,9 @@ class NameAddr:
             display, text = unquote(text[: end + 1]), text[end + 1 :].lstrip()
             if not text.startswith("<"):
                 raise ParseError("a display name without <URI>", where=where)
+        # Without angle brackets a quote can only stand in a parameter: `sip:a@b;+sip.instance="<urn:uuid:...>"`.
         before, bracket, rest = text.partition("<")
-        if not bracket:
+        if not bracket or '"' in before:
             uri, semicolon, params = text.partition(";")
             if "," in uri or "?" in uri:
                 raise ParseError(f"{uri[:60]!r} needs angle brackets", where=where)
@@ -177,8 +178,8 @@ def _closing_quote(text: str, where: str) -> int:
     raise ParseError("a quoted string that never ends", where=where)
 
 
-_VIA = re.compile(
-    r"(SIP)\s*/\s*([0-9.]+)\s*/\s*([A-Za-z0-9\-.!%*_+`'~]+)\s+([^;]+?)\s*(;.*)?", re.DOTALL | re.IGNORECASE
+_SENT = re.compile(
+    r"SIP\s*/\s*([0-9.]+)\s*/\s*([A-Za-z0-9\-.!%*_+`'~]+)\s+(\S.*)", re.DOTALL | re.IGNORECASE | re.ASCII
 )
 
 
@@ -193,13 +194,14 @@ class Via:
 
     @classmethod
     def parse(cls, text: str) -> Via:
-        match = _VIA.fullmatch(text.strip())
+        sent, _, params = text.partition(";")
+        match = _SENT.fullmatch(sent.strip())
         if match is None:
             raise ParseError(f"{text[:60]!r} is no Via", where="Via")
-        if match[2] != "2.0":
-            raise ParseError(f"SIP version {match[2]}", where="Via", status=505)
-        host, port = parse_hostport(match[4])
-        return cls(match[3].upper(), host, port, Params.parse(match[5] or "", "Via"))
+        if match[1] != "2.0":
+            raise ParseError(f"SIP version {match[1]}", where="Via", status=505)
+        host, port = parse_hostport(match[3])
+        return cls(match[2].upper(), host, port, Params.parse(params, "Via"))
 
     @property
     def branch(self) -> str | None:
@@ -207,12 +209,14 @@ class Via:
 
     @property
     def received(self) -> str | None:
-        return self.params.get("received")
+        """An address without brackets, which some write (RFC 5118 4.5)."""
+        value = self.params.get("received")
+        return value.strip("[]") if value is not None else None
 
     @property
     def rport(self) -> int | None:
         value = self.params.get("rport")
-        return int(value) if value and value.isdigit() else None
+        return int(value) if value and value.isascii() and value.isdigit() and len(value) <= 5 else None
 
     def with_param(self, name: str, value: str | None = None) -> Via:
         return replace(self, params=self.params.with_param(name, value))
@@ -231,7 +235,7 @@ class CSeq:
 
     @classmethod
     def parse(cls, text: str) -> CSeq:
-        match = re.fullmatch(r"\s*(\d{1,20})\s+([A-Za-z0-9\-.!%*_+`'~]+)\s*", text)
+        match = re.fullmatch(r"\s*([0-9]{1,20})\s+([A-Za-z0-9\-.!%*_+`'~]+)\s*", text)
         if match is None or int(match[1]) >= 2**32:
             raise ParseError(f"{text[:40]!r} is no CSeq", where="CSeq")
         return cls(int(match[1]), match[2])

@@ -18,8 +18,9 @@ VERSION = "SIP/2.0"
 MAX_HEADER_BYTES = 64 * 1024
 MAX_BODY_BYTES = 1024 * 1024
 _TOKEN = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+")
-_STATUS_LINE = re.compile(r"SIP/(\d+\.\d+) (\d{3})(?: (.*))?", re.IGNORECASE)
-_REQUEST_LINE = re.compile(r"(\S+) (\S.*?) SIP/(\d+\.\d+)", re.IGNORECASE)
+_STATUS_LINE = re.compile(r"SIP/(\d+\.\d+) (\d{3})(?: (.*))?", re.IGNORECASE | re.ASCII)
+_REQUEST_LINE = re.compile(r"(\S+) (\S.*?) SIP/(\d+\.\d+)", re.IGNORECASE | re.ASCII)
+_LINE_ENDS = re.compile(rb"(?:\r\n)+")
 REASONS = {
     100: "Trying",
     180: "Ringing",
@@ -185,7 +186,7 @@ class Request(_Message):
         headers.add("From", self._required("From"))
         to = self._required("To")
         if to_tag is not None and status > 100 and self.to.tag is None:
-            to = f"{to};tag={to_tag}"
+            to = f"{to.rstrip('; ')};tag={to_tag}"
         headers.add("To", to)
         headers.add("Call-ID", self._required("Call-ID"))
         headers.add("CSeq", self._required("CSeq"))
@@ -291,21 +292,28 @@ def _fields(lines: list[str]) -> Iterator[tuple[str, str]]:
             value = f"{value} {line.strip()}"
             continue
         if name:
-            yield name, value.strip()
+            yield name, _whole(name, value)
         name, colon, value = line.partition(":")
         name = name.rstrip(" \t")
         if not colon or not _TOKEN.fullmatch(name):
             raise ParseError(f"{line[:60]!r} is no header", where="message")
-        if "\0" in value or "\r" in value or "\n" in value:
-            raise ParseError("a control character in the value", where=name)
     if name:
-        yield name, value.strip()
+        yield name, _whole(name, value)
+
+
+def _whole(name: str, value: str) -> str:
+    # A line end inside would let whoever repeats the value write a header of the sender's choice.
+    if "\r" in value or "\n" in value:
+        raise ParseError("a bare CR or LF in the value", where=name)
+    return value.strip()
 
 
 def _check(message: Request | Response) -> None:
     """What every later layer relies on (RFC 3261 8.1.1): the five fields can be read, CSeq agrees with the method."""
     cseq = message.cseq
     message.via, message.from_, message.to, message.call_id  # noqa: B018 - each raises ParseError when it is wrong
+    if not message.call_id:
+        raise ParseError("it is empty", where="Call-ID")
     for name in ("From", "To", "Call-ID", "CSeq"):
         if len(message.headers.get_all(name)) > 1:
             raise ParseError("stands twice", where=name)
@@ -323,6 +331,7 @@ class StreamParser:
     def __init__(self) -> None:
         self._buffer = b""
         self._waiting: tuple[Request | Response, int] | None = None
+        self._line_ends = 0  # since the last message
         self.pings = 0
 
     def feed(self, data: bytes) -> list[Request | Response]:
@@ -341,14 +350,14 @@ class StreamParser:
         if len(self._buffer) < length:
             return None
         message.body, self._buffer = self._buffer[:length], self._buffer[length:]
-        self._waiting = None
+        self._waiting, self._line_ends = None, 0
         return message
 
     def _read_head(self) -> bool:
-        while self._buffer.startswith(b"\r\n"):
-            double = self._buffer.startswith(b"\r\n\r\n")
-            self.pings += double
-            self._buffer = self._buffer[4 if double else 2 :]
+        if empty := _LINE_ENDS.match(self._buffer):
+            seen = self._line_ends + empty.end() // 2
+            self.pings += seen // 2 - self._line_ends // 2
+            self._line_ends, self._buffer = seen, self._buffer[empty.end() :]
         head, separator, rest = self._buffer.partition(b"\r\n\r\n")
         if not separator:
             if len(self._buffer) > MAX_HEADER_BYTES:

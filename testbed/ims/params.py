@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from testbed.ims.errors import ParseError
 
 _TOKEN = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+")
+URI_NAME = re.compile(r"[A-Za-z0-9\-.!%*_+`'~()\[\]/:&$]+")  # pname of a uri-parameter allows more than a token
 
 
 class Params(Mapping[str, str | None]):
@@ -19,8 +20,11 @@ class Params(Mapping[str, str | None]):
         self._items = tuple(items)
 
     @classmethod
-    def parse(cls, text: str, where: str) -> Params:
-        """Read `;a=b;c`, the leading semicolon optional.  Raises ParseError for names that are no tokens."""
+    def parse(cls, text: str, where: str, names: re.Pattern[str] = _TOKEN) -> Params:
+        """Read `;a=b;c`, the leading semicolon optional, empty places passed over (the proposal writes `To: <...>;`).
+
+        Raises ParseError for a name that `names` does not match.
+        """
         items: list[tuple[str, str | None]] = []
         for piece in split_outside(text, ";"):
             piece = piece.strip()
@@ -28,7 +32,7 @@ class Params(Mapping[str, str | None]):
                 continue
             name, equals, value = piece.partition("=")
             name = name.strip()
-            if not _TOKEN.fullmatch(name):
+            if not names.fullmatch(name):
                 raise ParseError(f"{name[:40]!r} is no parameter name", where=where)
             items.append((name, value.strip() if equals else None))
         return cls(items)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from testbed.ims.errors import OurFault, ParseError, PeerFault
+from testbed.ims.params import split_outside
 
 IPSEC_3GPP = "ipsec-3gpp"
 _DEFAULTS = {"ealg": "null", "mod": "trans", "prot": "esp"}  # annex H
@@ -21,22 +22,6 @@ _KNOWN = frozenset(("alg", "q", *_DEFAULTS, *_NUMBERS))
 
 class NoCommonMechanism(PeerFault):
     """The P-CSCF offers nothing that we offered (RFC 3329 2.3.1: the registration is abandoned)."""
-
-
-def _split(text: str, separator: str) -> list[str]:
-    """Split at a separator outside quoted strings."""
-    parts, start, quoted, escaped = [], 0, False, False
-    for position, character in enumerate(text):
-        if escaped:
-            escaped = False
-        elif quoted and character == "\\":
-            escaped = True
-        elif character == '"':
-            quoted = not quoted
-        elif character == separator and not quoted:
-            parts.append(text[start:position])
-            start = position + 1
-    return [*parts, text[start:]]
 
 
 def _number(name: str, text: str, highest: int) -> int:
@@ -81,7 +66,7 @@ class SecurityMechanism:
     @classmethod
     def parse(cls, text: str) -> SecurityMechanism:
         """Read one mechanism; unknown parameters are kept.  Raises :class:`ParseError`."""
-        name, *pieces = (piece.strip() for piece in _split(text.strip(), ";"))
+        name, *pieces = (piece.strip() for piece in split_outside(text.strip(), ";"))
         if not name:
             raise ParseError("a security mechanism without a name", where="sec-agree")
         found: dict[str, str] = {}
@@ -129,7 +114,7 @@ class SecurityMechanism:
 
 def parse_mechanisms(values: Iterable[str]) -> list[SecurityMechanism]:
     """All mechanisms of a header, which may be repeated and hold several values each, in their order."""
-    return [SecurityMechanism.parse(part) for value in values for part in _split(value, ",") if part.strip()]
+    return [SecurityMechanism.parse(part) for value in values for part in split_outside(value, ",") if part.strip()]
 
 
 def choose(

@@ -262,10 +262,13 @@ class TransactionLayer:
 
 
 def server_key(request: Request) -> ServerKey:
-    """The transaction a request belongs to (17.2.3); without the magic cookie the older rule holds, simplified."""
+    """The transaction a request belongs to (17.2.3).
+
+    Without the magic cookie, or with nothing behind it (RFC 4475 3.2.1), the older rule holds, simplified.
+    """
     via = request.via
     method = "INVITE" if request.method == "ACK" else request.method
     branch = via.branch or ""
-    if not branch.startswith(MAGIC_COOKIE):
+    if not branch.startswith(MAGIC_COOKIE) or branch == MAGIC_COOKIE:
         branch = f"{branch} {request.call_id} {request.from_.tag} {request.cseq.number}"
     return ServerKey(branch, f"{via.host.lower()}:{via.port or ''}", method)

@@ -8,13 +8,13 @@ from ipaddress import AddressValueError, IPv6Address
 from urllib.parse import unquote_to_bytes
 
 from testbed.ims.errors import ParseError
-from testbed.ims.params import Params
+from testbed.ims.params import URI_NAME, Params
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*")
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.\-_]*)")
 _FORBIDDEN = re.compile(r"[\s<>\"\x00-\x1f\x7f]")
 # Parameters that make two URIs differ when only one of them has it (19.1.4).
-_TELLING = ("user", "ttl", "method", "maddr", "transport")
+_TELLING = (b"user", b"ttl", b"method", b"maddr", b"transport")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +57,11 @@ class SipUri:
         if _plain(self.user) != _plain(other.user) or _host_key(self.host) != _host_key(other.host):
             return False
         ours, theirs = _fold(self.params), _fold(other.params)
-        if any(ours.get(name, "\0") != theirs.get(name, "\0") for name in _TELLING):
+        if any((name in ours) != (name in theirs) for name in _TELLING):
             return False
         if any(ours[name] != theirs[name] for name in ours.keys() & theirs.keys()):
             return False
-        return sorted(self.headers.split("&")) == sorted(other.headers.split("&"))
+        return _headers(self.headers) == _headers(other.headers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def parse_uri(text: str) -> Uri:
         user if at else None,
         host,
         port,
-        Params.parse(params, "URI") if semicolon else Params(),
+        Params.parse(params, "URI", URI_NAME) if semicolon else Params(),
         headers if question else "",
         scheme.lower(),
     )
@@ -110,14 +110,17 @@ def parse_hostport(text: str) -> tuple[str, int | None]:
     text = text.strip()
     if text.startswith("["):
         host, bracket, rest = text.partition("]")
-        host += bracket
+        # RFC 3261's own grammar yields three colons before an IPv4 tail, and RFC 5118 4.10 wants them borne.
+        host, rest = host.replace(":::", "::") + bracket, rest.strip()
         try:
-            IPv6Address(host[1:-1])
+            address = IPv6Address(host[1:-1])
         except AddressValueError as wrong:
             raise ParseError(f"{text[:60]!r} is no IPv6 reference", where="host") from wrong
+        if not bracket or address.scope_id is not None:
+            raise ParseError(f"{text[:60]!r} is no IPv6 reference", where="host")
         if rest and not rest.startswith(":"):
             raise ParseError(f"{text[:60]!r} has something between address and port", where="host")
-        port_text = rest[1:] if rest else None
+        port_text = rest[1:].strip() if rest else None
     else:
         host, colon, after = text.partition(":")
         host, port_text = host.strip(), after.strip() if colon else None
@@ -131,7 +134,12 @@ def parse_hostport(text: str) -> tuple[str, int | None]:
 
 
 def _plain(text: str | None) -> bytes | None:
-    return unquote_to_bytes(text) if text is not None else None
+    return unquote_to_bytes(text.encode("utf-8", "surrogateescape")) if text is not None else None
+
+
+def _headers(text: str) -> list[tuple[bytes | None, bytes | None]]:
+    fields = (field.partition("=") for field in text.split("&"))
+    return sorted(((_plain(name.lower()), _plain(value)) for name, _, value in fields), key=repr)
 
 
 def _host_key(host: str) -> object:
@@ -141,7 +149,9 @@ def _host_key(host: str) -> object:
         return host
 
 
-def _fold(params: Params) -> dict[str, bytes | None]:
-    return {
-        name.lower(): unquote_to_bytes(value.lower()) if value is not None else None for name, value in params.items()
-    }
+def _fold(params: Params) -> dict[bytes, bytes | None]:
+    folded: dict[bytes, bytes | None] = {}
+    for name, value in params.items():
+        plain = _plain(value)
+        folded[unquote_to_bytes(name).lower()] = plain.lower() if plain is not None else None
+    return folded

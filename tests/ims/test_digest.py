@@ -266,3 +266,13 @@ def test_no_password_and_no_network_key_shows_in_a_repr() -> None:
     shown = repr(challenge) + repr(client) + repr(answer)
     for secret in ("hunter2", "c0ffee", "facade"):
         assert secret not in shown
+
+
+def test_a_realm_that_is_no_utf8_is_answered_in_its_own_octets() -> None:
+    realm = b"home\xff1".decode("utf-8", "surrogateescape")  # as the SIP codec hands it over
+    client = DigestClient("user1_private@home1.net", random.Random(1))
+    client.accept(Challenge.parse(f'Digest realm="{realm}", nonce="n", algorithm=MD5'), b"secret")
+    given = client.authorization("REGISTER", "sip:home1.net")
+    assert digest.verify(given, "REGISTER", b"secret")
+    with pytest.raises(BadAuthenticationInfo):
+        client.check_info(f'rspauth="{realm}"')
