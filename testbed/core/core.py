@@ -1,0 +1,245 @@
+"""The IMS core of a rig: HSS, S-CSCF and P-CSCFs, started in their namespaces, watched, and ended.
+
+    core = Core(plan, folder, rig.spawn, CoreOptions(), subscribers)
+    core.start()
+    core.wait_ready(20.0)
+    ...
+    core.failures()             # sentences about daemons that have died
+    core.stop()
+
+Kamailio's configuration is native (`testbed/core/kamailio/*.cfg`); the values of this rig go in by `-A`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, Protocol
+
+from testbed.core.subscribers import Subscriber, to_lines
+from testbed.errors import RigError
+from testbed.topology.plan import SIP_PORT, Plan, ServerPlan
+
+CONFIGURATION = Path(__file__).with_name("kamailio")
+HSS_READY, CX_OPEN, KAMAILIO_READY = "\nready\n", "Cx is open", "<script>: ready"
+STOP_DEADLINE_S = 5.0
+LOOK_AGAIN_S = 0.02
+LAST_WORDS = 6  # lines
+
+
+class Spawn(Protocol):
+    """How a daemon is started in the namespace of a host (as `Rig.spawn`)."""
+
+    def __call__(
+        self, host: str, argv: Sequence[str], *, log: Path | None = None, stdin: int | None = None
+    ) -> subprocess.Popen[bytes]: ...
+
+
+@dataclass(frozen=True)
+class CoreOptions:
+    """How this core behaves.
+
+    `profile` is what the S-CSCF knows: "seamless" is the extension of C1-062198 (and release 7 for a UE that does not
+    ask for it), "release7" a core that has never heard of it and answers 420.
+    """
+
+    profile: Literal["seamless", "release7"] = "seamless"
+    linger_s: float = 20.0
+    min_expires_s: int = 60
+    max_expires_s: int = 600_000
+    ipv6: bool = True  # whether P-CSCFs listen for IPv6 UEs
+    connections: int = 0  # protected port pairs of a P-CSCF; 0: as many as its accesses may need
+    debug: bool = False
+    store: Path | None = None  # an HSS of one's own subscribers; otherwise those given to Core, in memory only
+
+
+@dataclass
+class _Daemon:
+    """One process of the core and the line of its log that says it serves."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+    ready: str
+    from_byte: int  # where its log begins: an earlier run may have written to the same file
+
+    def said(self) -> str:
+        with self.log.open("rb") as stream:
+            stream.seek(self.from_byte)
+            return "\n" + stream.read().decode(errors="replace")
+
+    def last_words(self) -> str:
+        lines = [line for line in self.said().splitlines() if line.strip()]
+        telling = [line for line in lines if "CRITICAL" in line or "ERROR" in line or "ALERT" in line] or lines
+        return "\n    ".join(telling[-LAST_WORDS:]) or "(it said nothing)"
+
+
+def subscribers_of(plan: Plan) -> list[Subscriber]:
+    """Subscribers for all UEs of a plan, with random keys that live as long as the run."""
+    return [Subscriber(ue.impi, ue.impus, secrets.token_bytes(16), secrets.token_bytes(16)) for ue in plan.ues.values()]
+
+
+class Core:
+    """The core of one run.  Logs go to `folder/logs`, what it needs besides to `folder/core`; neither holds a key."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        folder: Path,
+        spawn: Spawn,
+        options: CoreOptions | None = None,
+        subscribers: Sequence[Subscriber] = (),
+    ) -> None:
+        self._plan, self._spawn, self._subscribers = plan, spawn, tuple(subscribers)
+        self.options = options or CoreOptions()
+        self._logs, self._files = folder / "logs", folder / "core"
+        self._daemons: list[_Daemon] = []
+        self._hss, self._scscf = plan.server("hss"), plan.server("scscf")
+
+    def start(self) -> None:
+        """Start everything; :meth:`wait_ready` follows.  Raises RigError when something is missing."""
+        if shutil.which("kamailio") is None:
+            mend = "install it: apt-get install kamailio kamailio-ims-modules (or `make setup`)"
+            raise RigError("kamailio is not installed", where="IMS core", mend=mend)
+        for path in (self._logs, self._files):
+            path.mkdir(parents=True, exist_ok=True)
+        self._start_hss()
+        self._start_scscf()
+        for pcscf in self._plan.pcscfs():
+            self._start_pcscf(pcscf)
+
+    def wait_ready(self, deadline_s: float = 20.0) -> None:
+        """Wait until every daemon serves and Cx is open; RigError with the daemon's own last words otherwise."""
+        until = time.monotonic() + deadline_s
+        waiting = list(self._daemons)
+        while waiting:
+            waiting = [daemon for daemon in waiting if daemon.ready not in daemon.said()]
+            if failures := self.failures():
+                raise RigError(failures[0], where="IMS core", mend=f"see the logs in {self._logs}")
+            if waiting and time.monotonic() > until:
+                late = waiting[0]
+                what = f"{late.name} is not ready after {deadline_s:g} s; it last said:\n    {late.last_words()}"
+                raise RigError(what, where="IMS core", mend=f"see the logs in {self._logs}")
+            if waiting:
+                _wait(waiting[0].process, LOOK_AGAIN_S)
+
+    def failures(self) -> list[str]:
+        """What has died since it was started, each with its last words."""
+        return [
+            f"{daemon.name} ended with status {daemon.process.returncode}; it last said:\n    {daemon.last_words()}"
+            for daemon in self._daemons
+            if daemon.process.poll() is not None
+        ]
+
+    def stop(self) -> None:
+        """End everything, the P-CSCFs first; what does not end by itself is killed."""
+        for daemon in reversed(self._daemons):
+            daemon.process.terminate()
+        until = time.monotonic() + STOP_DEADLINE_S
+        for daemon in reversed(self._daemons):
+            if not _wait(daemon.process, max(0.0, until - time.monotonic())):
+                daemon.process.kill()
+                daemon.process.wait()
+        self._daemons = []
+
+    def process(self, name: str) -> subprocess.Popen[bytes]:
+        """The process of a daemon (`hss`, `scscf`, `pcscf-lte`), for a test that wants it to fail."""
+        return next(daemon.process for daemon in self._daemons if daemon.name == name)
+
+    def _start_hss(self) -> None:
+        argv = [sys.executable, "-m", "testbed.core.hss", "--listen", self._hss.addresses[4]]
+        argv += ["--realm", self._plan.domain, "--scscf", self._scscf_identity]
+        if self.options.store:
+            self._daemon("hss", [*argv, "--store", str(self.options.store)], HSS_READY)
+            return
+        ours, theirs = os.pipe()
+        try:
+            # Shorter than a pipe's buffer for some hundred subscribers, so that nobody has to read yet.
+            os.write(theirs, json.dumps([*to_lines(self._subscribers)]).encode())
+            os.close(theirs)
+            self._daemon("hss", [*argv, "--subscribers-on-stdin"], HSS_READY, stdin=ours)
+        finally:
+            os.close(ours)
+
+    def _start_scscf(self) -> None:
+        address = self._scscf.addresses[4]
+        values = {"OUR_ADDRESS": address, "HOME_DOMAIN": self._plan.domain, "HSS_ADDRESS": self._hss.addresses[4]}
+        text = (CONFIGURATION / "scscf.cdp.xml").read_text()
+        for name, value in values.items():
+            text = text.replace(name, value)
+        peers = self._files / "scscf.cdp.xml"
+        peers.write_text(text)
+        options = self.options
+        numbers = {"LINGER_S": max(1, math.ceil(options.linger_s))}
+        numbers |= {"MIN_EXPIRES": options.min_expires_s, "MAX_EXPIRES": options.max_expires_s}
+        plain = () if options.profile == "seamless" else ("WITHOUT_SEAMLESS_IMS",)
+        self._kamailio(
+            self._scscf, "scscf", [f"udp:{address}:{SIP_PORT}"], values | {"CDP_FILE": str(peers)}, numbers, plain
+        )
+        hss = self._daemons[0]
+        self._daemons[0] = replace(hss, ready=CX_OPEN)  # ready means: an S-CSCF is connected
+
+    def _start_pcscf(self, server: ServerPlan) -> None:
+        address = server.addresses[4]
+        values = {"OUR_ADDRESS": address, "SCSCF_ADDRESS": self._scscf.addresses[4], "HOME_DOMAIN": self._plan.domain}
+        listen = [f"{transport}:{address}:{SIP_PORT}" for transport in ("udp", "tcp")]
+        if self.options.ipv6:
+            values["OUR_IPV6"] = server.addresses[6]
+            listen += [f"{transport}:[{server.addresses[6]}]:{SIP_PORT}" for transport in ("udp", "tcp")]
+        accesses = sum(1 for access in self._plan.accesses.values() if access.pcscf == server.name)
+        # Each connection and, while it renews its associations, a second set of it.
+        self._kamailio(server, "pcscf", listen, values, {"CONNECTIONS": self.options.connections or 2 * accesses})
+
+    def _kamailio(
+        self,
+        server: ServerPlan,
+        kind: str,
+        listen: Sequence[str],
+        values: dict[str, str],
+        numbers: dict[str, int],
+        plain: Sequence[str] = (),
+    ) -> None:
+        runtime = self._files / server.name
+        runtime.mkdir(exist_ok=True)
+        argv = ["kamailio", "-f", str(CONFIGURATION / f"{kind}.cfg"), "-DD", "-E", "-m", "32", "-M", "8"]
+        argv += ["-Y", str(runtime), "-w", str(runtime)]
+        for one in listen:
+            argv += ["-l", one]
+        for name, value in values.items():
+            argv.append(f"--substdefs=!{name}!{value}!g")
+        for name, number in numbers.items():
+            argv += ["-A", f"{name}={number}"]
+        for name in plain:
+            argv += ["-A", name]
+        if self.options.debug:
+            argv += ["-A", "LOG=3"]
+        self._daemon(server.name, argv, KAMAILIO_READY)
+
+    def _daemon(self, name: str, argv: Sequence[str], ready: str, stdin: int | None = None) -> None:
+        log = self._logs / f"{name}.log"
+        log.touch()
+        from_byte = log.stat().st_size
+        host = self._hss.name if name == "hss" else name
+        self._daemons.append(_Daemon(name, self._spawn(host, argv, log=log, stdin=stdin), log, ready, from_byte))
+
+    @property
+    def _scscf_identity(self) -> str:
+        return f"scscf.{self._plan.domain}"
+
+
+def _wait(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    """Wait for a process to end, at most so long; whether it did."""
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
