@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from itertools import zip_longest
+
+from testbed.measure.words import Direction
+from testbed.results import drawing, summary, words
 from testbed.results.model import Result
 from testbed.results.story import Story
+
+PAGE = "report.html.j2"
 
 
 def report_html(result: Result, story: Story) -> str:
@@ -11,6 +18,25 @@ def report_html(result: Result, story: Story) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     templates = Environment(
-        loader=PackageLoader("testbed.results"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        loader=PackageLoader("testbed.results"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    return templates.get_template("report.html.j2").render(result=result, story=story)
+    templates.filters["css"] = css_class
+    templates.filters["ms"] = words.milliseconds
+    return templates.get_template(PAGE).render(
+        result=result,
+        chapters=list(zip_longest(result.handoffs, story.pictures)),
+        directions=list(Direction),
+        drawing=drawing,
+        summary=summary,
+        words=words,
+    )
+
+
+def css_class(name: str) -> str:
+    """A word as a class name: `far UE` is `far-ue`; a server's name is `server`."""
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    return "server" if slug.startswith(("pcscf", "scscf")) else slug

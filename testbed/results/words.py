@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from fnmatch import fnmatch
+
 from testbed.measure.words import Phase, Procedure, TriggerKind, Verdict
 from testbed.results.model import Handoff, Measured, Result
 
@@ -25,6 +28,37 @@ PROCEDURE = {
     Procedure.RELEASE7: "release 7: the call is lost and dialled again",
 }
 TRIGGER = {TriggerKind.CARRIER_LOSS: "loss of carrier", TriggerKind.BLACKHOLE: "a black hole"}
+# What the files of a run are, by their path; the first pattern that matches tells.
+ARTIFACTS = (
+    ("captures/ue.pcapng", "what passed the UE"),
+    ("captures/far.pcapng", "what passed the far end"),
+    (
+        "captures/esp_sa",
+        "the keys with which Wireshark and tshark read the protected SIP; of this run only, keep it private",
+    ),
+    ("captures/*.pcapng", "what passed this server"),
+    ("captures/*.log", "what dumpcap said"),
+    ("result.json", "the figures and the verdict, for programs"),
+    ("timeline.jsonl", "every event in order, one a line"),
+    ("report.html", "this page"),
+    ("topology.yaml", "the topology, as run"),
+    ("scenario.yaml", "the scenario, as run"),
+    ("context.json", "what the runner knew; `testbed report` analyses the run again with it"),
+    ("logs/*", "what a process said"),
+)
+
+
+def artifact(path: str) -> str:
+    """What a file of a run's folder is."""
+    return next((text for pattern, text in ARTIFACTS if fnmatch(path, pattern)), "")
+
+
+def moment(text: str) -> str:
+    """A time of `result.json` as a person writes it."""
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except ValueError:
+        return text
 
 
 def headline(result: Result) -> str:
