@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from itertools import combinations
 
 from testbed.topology.addresses import FAMILIES, LONGEST_PREFIX, Address, Addresses, Network, addresses, is_given
-from testbed.topology.faults import KeyPath, nearest
+from testbed.topology.faults import Complaint, KeyPath, nearest
 from testbed.topology.model import Topology
 from testbed.topology.plan import BACKBONE, NETWORK_LINK, SERVER_DEVICE, UE_CABLE
 
 RESERVED = (BACKBONE, UE_CABLE, NETWORK_LINK, SERVER_DEVICE, "lo", "all", "default", "br0", "bridge")
-
-
-@dataclass(frozen=True)
-class Complaint:
-    """Something wrong between parts; `at_key` when the name is to blame and not the value."""
-
-    path: KeyPath
-    what: str
-    mend: str
-    at_key: bool = False
-    needs: tuple[KeyPath, ...] = ()  # what must have been read well for the complaint to make sense
 
 
 def complaints(topology: Topology) -> Iterator[Complaint]:

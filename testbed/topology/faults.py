@@ -29,6 +29,17 @@ class Fault:
         return f"{place}: {self.key}: {self.what}" if self.key else f"{place}: {self.what}"
 
 
+@dataclass(frozen=True)
+class Complaint:
+    """Something wrong between parts that are each well formed; `at_key` when the key is to blame and not the value."""
+
+    path: KeyPath
+    what: str
+    mend: str
+    at_key: bool = False
+    needs: tuple[KeyPath, ...] = ()  # what must have been read well for the complaint to make sense
+
+
 class FileFaults(UsageError):
     """A file that cannot be used, with every fault that it has, in the order of its lines."""
 

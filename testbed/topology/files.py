@@ -10,9 +10,8 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from testbed.topology import sentences
-from testbed.topology.checks import Complaint
 from testbed.topology.document import Document, parse
-from testbed.topology.faults import Fault, FileFaults, KeyPath
+from testbed.topology.faults import Complaint, Fault, FileFaults, KeyPath
 
 LARGEST = 1 << 20
 Model = TypeVar("Model", bound=BaseModel)
