@@ -193,7 +193,6 @@ def obey(orders: int, child: int, terminals: list[Terminal]) -> None:
 
 
 def main() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     news = -1
     status = GUEST_FAILED
     try:
