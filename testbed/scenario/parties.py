@@ -8,12 +8,12 @@ import uuid
 from pathlib import Path
 
 from testbed.core.subscribers import Subscriber
-from testbed.scenario.model import Scenario
+from testbed.scenario.model import FAR, MOVING, Scenario
 from testbed.topology.plan import Plan
 from testbed.ue.config import Subscription, UeConfig
 from testbed.ue.setup import AccessSetup, HandoffOrder, UeSetup
 
-MOVING, FAR = "ue", "far"
+__all__ = ["FAR", "MOVING", "handoff_order", "subscribers", "ue_setup"]
 
 
 def subscribers(plan: Plan, seed: int | None) -> dict[str, Subscriber]:

@@ -35,8 +35,9 @@ State = Literal["begun", "done", "failed", "note"]
 class Progress:
     """One event.
 
-    `seconds` is how long the stage took, where it is over.  `detail` may hold `uplink` and `downlink` (packets per
-    second received at the far end and at the UE) and `connections` (access -> active, inactive or ended).
+    `seconds` is how long the stage took, where it is over.  `detail` may hold `uplink` and `downlink` (packets received
+    in 100 ms at the far end and at the UE; a number, or a list of them) and `connections` (access -> active, inactive
+    or ended).
     """
 
     stage: str

@@ -73,6 +73,7 @@ async def run_scenario(
     """
     document = load(topology)
     plan = make_plan(document)
+    scenario.fit(plan)
     folder.write("topology.yaml", topology.read_text(encoding="utf-8"))
     folder.write("scenario.yaml", scenario.to_yaml())
     run = Run(scenario, plan, folder, options, told)
@@ -96,11 +97,8 @@ class Run:
     async def carry_out(self) -> None:
         """Everything from bring-up to tear-down."""
         try:
-            with self.rig.hold():
-                try:
-                    await self._on_rig()
-                finally:
-                    self.rig.tear_down()
+            with self.rig.hold(lambda text: self._note("rig", text), self.folder.id):
+                await self._on_rig()
         except ProductFailure as failure:
             self.recorded.failures.append(str(failure))
             self._note("failed", str(failure))
@@ -114,7 +112,7 @@ class Run:
 
     async def _on_rig(self) -> None:
         with self.stage("rig", f"{len(self.plan.namespaces)} namespaces, cables and links"):
-            self.rig.bring_up()
+            self.rig.bring_up(lambda text: self._note("rig", text))
         async with AsyncExitStack() as undo:
             core = await self._start(undo)
             try:
@@ -132,10 +130,10 @@ class Run:
     async def _start(self, undo: AsyncExitStack) -> Core:
         """Captures, core and UEs start at the same time and are waited for together."""
         subscriptions = subscribers(self.plan, self.scenario.seed)
-        core = Core(self.plan, self.folder.path, self.rig.spawn, self._core_options())
+        core = Core(self.plan, self.folder.path, self.rig.spawn, self._core_options(), tuple(subscriptions.values()))
         undo.callback(core.stop)
         with self.stage("core", "Kamailio P-CSCFs and S-CSCF, HSS"):
-            core.start(subscriptions.values())
+            core.start()
             self._launch_captures(undo)
             for name in ENDS:
                 self.ues[name] = UeHandle(name, self.folder.logs / f"ue-{name}.log", self._heard)

@@ -37,6 +37,7 @@ class ImsConnection:
     transport: Transport
     xfrm: Xfrm
     state: ConnectionState = ConnectionState.OPENING
+    port_open: int = 0  # our unprotected requests leave here
     port_s: int = 0
     security: SecuritySet | None = None
     service_route: list[NameAddr] = field(default_factory=list)
@@ -83,14 +84,18 @@ class ImsConnection:
             remote, port = (self.access.pcscf, security.server.port_s or 0), security.port_c
             role = "client"
         else:
-            remote, port, role = (self.access.pcscf, self.access.pcscf_port), OPEN_PORT, "open"
+            remote, port, role = (self.access.pcscf, self.access.pcscf_port), self.port_open, "open"
         if self.config.transport == "udp":
             return self.transport.flow(role, port, remote)  # type: ignore[arg-type]
         open_stream = self.transport.stream_to(role, remote)  # type: ignore[arg-type]
         return open_stream or await self.transport.connect(role, port if protected else 0, remote)  # type: ignore[arg-type]
 
     def via(self, *, protected: bool) -> str:
-        """The Via of a request: with the protected server port once there is one (TS 24.229 5.1.1.2)."""
+        """The Via of a request: with the protected server port once there is one (TS 24.229 5.1.1.2).
+
+        Answers come to the port that the request left from (RFC 3581).  Before there are associations the port named is
+        5060, by which Kamailio's P-CSCF knows an initial registration.
+        """
         port = self.port_s if protected else OPEN_PORT
         return str(Via.parse(f"SIP/2.0/{self.config.transport.upper()} {self.host}:{port};rport"))
 

@@ -18,7 +18,7 @@ from testbed.ims.errors import PeerFault
 from testbed.ims.headers import Headers, NameAddr
 from testbed.ims.message import Request, Response
 from testbed.ims.secagree import parse_mechanisms
-from testbed.ue.connection import OPEN_PORT, ConnectionState, ImsConnection
+from testbed.ue.connection import ConnectionState, ImsConnection
 from testbed.ue.security import SecuritySet
 from testbed.ue.stack import SipStack
 from testbed.ue.transport import Flow
@@ -68,17 +68,24 @@ class Registrar:
         connection.bindings = []
 
     async def _open_ports(self, connection: ImsConnection) -> None:
-        config, transport = connection.config, connection.transport
-        transport.bind("open", OPEN_PORT)
-        connection.port_s = transport.bind("server")
-        await transport.listen("server", connection.port_s)
-        connection.security = self._offer(connection, config.alg, config.ealg)
+        connection.port_s = connection.transport.bind("server")
+        await connection.transport.listen("server", connection.port_s)
+        self._offer(connection)
 
-    def _offer(self, connection: ImsConnection, alg: str, ealg: str) -> SecuritySet:
-        port_c = connection.transport.bind("client")
-        ports = (port_c, connection.port_s)
-        address = connection.access
-        return SecuritySet(connection.xfrm, address.address, address.pcscf, ports, alg, ealg)
+    def _offer(self, connection: ImsConnection) -> None:
+        """A new offer of associations, and a new port to make it from.
+
+        Kamailio's P-CSCF remembers for 30 s what was offered from an address and port, and would answer a second offer
+        from there with the first one's SPIs.
+        """
+        transport, config, access = connection.transport, connection.config, connection.access
+        if connection.security is not None:
+            connection.security.remove()
+            transport.close_port(connection.security.port_c)
+            transport.close_port(connection.port_open)
+        connection.port_open = transport.bind("open")
+        ports = (transport.bind("client"), connection.port_s)
+        connection.security = SecuritySet(connection.xfrm, access.address, access.pcscf, ports, config.alg, config.ealg)
 
     async def _authenticate(
         self,
@@ -95,6 +102,7 @@ class Registrar:
         if isinstance(result, SyncFailure):
             digest.accept_out_of_sync(challenge, result.auts)
             log.info("%s: SQN is stale, resynchronising", where)
+            self._offer(connection)
             flow = await connection.flow(protected=False)
             request = self._request(connection, move, old_contacts, protected=False, digest=digest)
             return await self._send(connection, request, flow)
