@@ -30,9 +30,11 @@ from drivers.errors import DriverError
 from drivers.link.netlink import Netlink, encode
 from drivers.protocols import AccessAddress, AccessEvent
 
-IFF_UP, IFF_LOWER_UP, IFA_F_NODAD = 0x1, 0x10000, 0x02
+IFF_UP, IFA_F_NODAD = 0x1, 0x02
+IFF_CARRIER = 0x10000 | 0x40  # IFF_LOWER_UP and IFF_RUNNING: the carrier is there and the kernel has dealt with it
 RTNLGRP_LINK = 1
 CARRIER_DEADLINE_S = 5.0
+CARRIER_CHECK_S = 0.1  # should the kernel have dropped the notification
 MAIN_TABLE, PROTO_STATIC, SCOPE_UNIVERSE, TYPE_UNICAST, ACTION_TO_TABLE = 254, 4, 0, 1, 1
 
 
@@ -45,26 +47,41 @@ class WiredAccess:
         self._events = Netlink(socket.NETLINK_ROUTE, f"access {name}", (RTNLGRP_LINK,))
         self._index = socket.if_nametoindex(device)
         self._carrier: bool | None = None
-        self._waiting: asyncio.Future[None] | None = None
+        self._arrived = asyncio.Event()
         self._on_event: Callable[[AccessEvent], None] | None = None
         asyncio.get_running_loop().add_reader(self._events, self._notified)
 
     async def attach(self) -> Sequence[AccessAddress]:
         """Device up, carrier there, addresses and routes in force.  Raises DriverError when there is no carrier."""
-        self._waiting = asyncio.get_running_loop().create_future()
-        self._set_up(True)
         if not self._has_carrier():
-            try:
-                await asyncio.wait_for(self._waiting, CARRIER_DEADLINE_S)
-            except TimeoutError as late:
-                mend = "plug the cable in, or restore the access"
-                raise DriverError(
-                    f"no carrier within {CARRIER_DEADLINE_S:g} s", where=f"access {self.name}", mend=mend
-                ) from late
+            self._notified()  # what was before does not count
+            self._arrived.clear()
+            self._set_up(True)
+            await self._wait_for_carrier()
         for address in self.addresses:
             self._configure(address)
         self._carrier = True
         return self.addresses
+
+    async def _wait_for_carrier(self) -> None:
+        """Wait to be *told* of the carrier.
+
+        A device has its carrier some microseconds before both ends of the cable may send; until then the far end drops
+        its answer to our first ARP request without a word, and the next request is a second later.  The kernel tells of
+        both ends in one go.  Asking it would make it deal with our end alone (linkwatch_sync_dev).
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + CARRIER_DEADLINE_S
+        while not self._arrived.is_set():
+            try:
+                await asyncio.wait_for(self._arrived.wait(), CARRIER_CHECK_S)
+            except TimeoutError as late:
+                if self._has_carrier():
+                    return
+                if loop.time() >= deadline:
+                    mend = "plug the cable in, or restore the access"
+                    what = f"no carrier within {CARRIER_DEADLINE_S:g} s"
+                    raise DriverError(what, where=f"access {self.name}", mend=mend) from late
 
     async def detach(self) -> None:
         """Device down; addresses, routes and rules gone."""
@@ -87,9 +104,9 @@ class WiredAccess:
         for kind, payload in self._events.notifications():
             if kind != RTM_NEWLINK or int.from_bytes(payload[4:8], "little", signed=True) != self._index:
                 continue
-            carrier = bool(int.from_bytes(payload[8:12], "little") & IFF_LOWER_UP)
-            if carrier and self._waiting and not self._waiting.done():
-                self._waiting.set_result(None)
+            carrier = _has_carrier(payload)
+            if carrier:
+                self._arrived.set()
             if self._carrier is None or carrier == self._carrier:
                 continue
             self._carrier = carrier
@@ -99,7 +116,7 @@ class WiredAccess:
     def _has_carrier(self) -> bool:
         body = encode(ifinfmsg, index=self._index)
         for _, payload in self._netlink.exchange(RTM_GETLINK, body, f"state of {self._device}"):
-            return bool(int.from_bytes(payload[8:12], "little") & IFF_LOWER_UP)
+            return _has_carrier(payload)
         return False
 
     def _set_up(self, up: bool) -> None:
@@ -145,3 +162,8 @@ class WiredAccess:
             action=ACTION_TO_TABLE,
             attributes=attributes,
         )
+
+
+def _has_carrier(payload: bytes) -> bool:
+    """What an ifinfomsg says of the carrier."""
+    return int.from_bytes(payload[8:12], "little") & IFF_CARRIER == IFF_CARRIER
