@@ -36,7 +36,7 @@ def decode_marker(payload: bytes, time_ns: int = 0) -> Marker | None:
     """The marker in a datagram; None for anything else that was sent to the discard port."""
     try:
         record = json.loads(payload)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(record, dict) or record.get("testbed") != 1 or not isinstance(record.get("event"), str):
         return None

@@ -14,7 +14,7 @@ from testbed.measure.datagrams import Segment
 from testbed.measure.packets import TCP, UDP
 
 _START = re.compile(rb"(?:SIP/2\.0 (\d{3}) ([^\r\n]*)|([A-Z]+) (\S+) SIP/2\.0)\r\n")
-_LENGTH = re.compile(rb"\r\n(?:Content-Length|l)[ \t]*:[ \t]*(\d+)", re.IGNORECASE)
+_LENGTH = re.compile(rb"\r\n(?:Content-Length|l)[ \t]*:[ \t]*(\d{1,9})", re.IGNORECASE)
 COMPACT = {"t": "to", "f": "from", "i": "call-id", "m": "contact", "v": "via", "l": "content-length", "k": "supported"}
 
 
@@ -138,7 +138,7 @@ def _message(segment: Segment, text: bytes) -> SipMessage:
         status=int(status) if status else None,
         reason=reason,
         request_uri=uri,
-        cseq=int(number) if number.isdecimal() else 0,
+        cseq=int(number) if re.fullmatch(r"\d{1,10}", number) else 0,
         headers=headers,
         text=text,
     )
