@@ -63,4 +63,5 @@ class RunContext:
     failures: tuple[str, ...] = ()  # sentences of ProductFailure that ended the run
     rig_errors: tuple[str, ...] = ()  # sentences of RigError and DriverError
     ptime_ms: float = 20.0
+    timings_s: dict[str, float] = field(default_factory=dict)  # stage of the run -> seconds, by the program's clock
     notes: tuple[str, ...] = ()  # what a reader of the result must know, such as a stand-in database

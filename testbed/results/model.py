@@ -134,6 +134,7 @@ class Result(_Record):
     capture_drops: int | None
     captures: dict[str, CaptureRecord] = {}
     artifacts: dict[str, str] = {}
+    timings_s: dict[str, float] = {}  # bring-up, core, registration ...: how long this bench took, not a measurement
     notes: list[str] = []
 
     @property

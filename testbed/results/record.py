@@ -55,6 +55,7 @@ def result_record(
         sender_lateness_ms=_lateness(context),
         capture_drops=_drops(context, reading),
         captures=_captures(context, reading),
+        timings_s={stage: round(seconds, 3) for stage, seconds in context.timings_s.items()},
         notes=list(context.notes),
     )
 

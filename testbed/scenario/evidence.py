@@ -39,6 +39,7 @@ def run_context(scenario: Scenario, plan: Plan, recorded: Recorded, *, kernel: s
         expectations=scenario.expectations(),
         failures=tuple(recorded.failures),
         rig_errors=tuple(recorded.rig_errors),
+        timings_s=dict(recorded.timings_s),
         notes=plan.notes,
     )
 

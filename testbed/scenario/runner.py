@@ -60,6 +60,7 @@ class Recorded:
     connections: list[dict[str, Any]] = field(default_factory=list)
     lateness: dict[str, Lateness] = field(default_factory=dict)
     captures: dict[str, CaptureStats] = field(default_factory=dict)
+    timings_s: dict[str, float] = field(default_factory=dict)
     handoffs: int = 0  # begun
 
 
@@ -234,7 +235,8 @@ class Run:
         except BaseException:
             self._told(Progress(stage, "failed", text, time.monotonic() - begun))
             raise
-        self._told(Progress(stage, "done", text, time.monotonic() - begun))
+        self.recorded.timings_s[stage] = time.monotonic() - begun
+        self._told(Progress(stage, "done", text, self.recorded.timings_s[stage]))
 
     def _note(self, stage: str, text: str, *, state: Any = "note") -> None:
         self._told(Progress(stage, state, text))
