@@ -54,8 +54,10 @@ class Board:
         if event.state == "note":
             if row is not None:
                 row.latest = event.text
+            elif event.stage == "rig" and self.rows and self.rows[-1].state == "note" and self.rows[-1].stage == "rig":
+                self.rows[-1].text = event.text  # one line for all that is undone
             else:
-                self.rows.append(Row(event.stage, "note", event.text))
+                self.rows.append(Row(event.stage, "failed" if event.stage == "failed" else "note", event.text))
             return
         if row is None:
             row = Row(event.stage, event.state, event.text, in_handoff=self.triggered and event.stage in HANDOFF)

@@ -134,6 +134,18 @@ def test_of_many_notes_the_last_are_shown() -> None:
     assert [f"note {number}." in shown for number in (5, 6, 7, 8)] == [True] * 4
 
 
+def test_undoing_a_rig_is_one_line_and_a_failure_is_no_note() -> None:
+    events = [
+        Progress("rig", "note", "removed a"),
+        Progress("rig", "note", "removed b"),
+        Progress("failed", "note", "408"),
+    ]
+    shown = text(board_of(events), 80)
+    assert "removed a" not in shown
+    assert "· rig        removed b" in shown
+    assert "✗ failed     408" in shown
+
+
 def test_media_is_a_strip_of_marks() -> None:
     board = board_of([Progress("media", "note", "", None, {"uplink": [5, 5, 0, 5], "downlink": 2})])
     assert "uplink   ▇▇▁▇" in text(board, 80)

@@ -1,0 +1,116 @@
+"""The runs of one command: each in a folder of its own, shown while it goes on, summed up at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import platform
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import click
+from rich.console import Console, Group, RenderableType
+from rich.text import Text
+
+from testbed.dashboard.live import watch
+from testbed.dashboard.strip import media_strips, strip_lines
+from testbed.measure.words import EXIT_CODE, Verdict
+from testbed.results.folder import RunFolder
+from testbed.results.model import Result
+from testbed.results.summary import summarise
+from testbed.results.table import result_table, summary_table
+from testbed.rig.kernel.choose import current
+from testbed.scenario.model import Scenario
+from testbed.scenario.runner import RunOptions, run_scenario
+
+# A bench that fails says nothing of the product, and figures that cannot be trusted not much: they come first.
+WORST_FIRST = (Verdict.RIG_ERROR, Verdict.INVALID, Verdict.FAILED, Verdict.PASSED)
+ENDED_BY = (signal.SIGTERM, signal.SIGHUP)  # as Ctrl-C: what was made must be undone
+STRIP_MARGIN = 9  # columns of a strip's names
+
+
+class Repeats:
+    """Carries out runs and tells of them: on standard error while they go on, on standard output what came of them."""
+
+    def __init__(
+        self, scenario: Scenario, topology: Path, runs: Path, options: RunOptions, *, as_json: bool = False
+    ) -> None:
+        self.scenario, self.topology, self.runs, self.options = scenario, topology, runs, options
+        self.results: list[Result] = []
+        self._as_json = as_json
+        self._watching = Console(stderr=True)
+        self._out = self._watching if as_json else Console()
+        self._folder: RunFolder | None = None
+
+    def carry_out(self, times: int) -> int:
+        """Run it so often; the exit code."""
+        ended_by: list[int] = []
+        with _ends_like_ctrl_c(ended_by):
+            try:
+                for number in range(1, times + 1):
+                    self._one(number, times)
+                code = exit_code(result.verdict for result in self.results)
+            except KeyboardInterrupt:
+                self._say_interrupted()
+                code = 128 + (ended_by[0] if ended_by else signal.SIGINT)
+        self._sum_up(times)
+        return code
+
+    def _one(self, number: int, times: int) -> None:
+        folder = self._folder = RunFolder.create(self.runs, self.scenario.name)
+        with watch(self._watching, self._title(number, times)) as view:
+            result = asyncio.run(run_scenario(self.scenario, self.topology, folder, self.options, view.told))
+        self.results.append(result)
+        self._folder = None
+        if times == 1:
+            self._out.print(Group(*self._strips(folder), result_table(result, folder.path)))
+        else:
+            self._out.print(f"{folder.path}: {result.verdict.value}", style="bold", highlight=False)
+
+    def _title(self, number: int, times: int) -> str:
+        scenario = self.scenario
+        how = f"{scenario.trigger}, {scenario.transport} over IPv{scenario.ip}, {scenario.ealg}"
+        counted = f", run {number} of {times}" if times > 1 else ""
+        return f"{scenario.name} ({how}) on {self.topology.stem}, kernel {current()} {platform.release()}{counted}"
+
+    def _strips(self, folder: RunFolder) -> Iterator[RenderableType]:
+        width = max(20, self._out.width - STRIP_MARGIN)
+        for strip in media_strips(folder, width):
+            yield from (Text(line, no_wrap=True, overflow="crop") for line in strip_lines(strip, self.scenario.trigger))
+            yield Text()
+
+    def _say_interrupted(self) -> None:
+        kept = f"; what it had recorded lies in {self._folder.path}" if self._folder is not None else ""
+        click.echo(f"interrupted: the rig is undone{kept}", err=True)
+
+    def _sum_up(self, times: int) -> None:
+        if self._as_json:
+            records = [result.model_dump(mode="json", by_alias=True) for result in self.results]
+            click.echo(json.dumps({"runs": records, "summary": summarise(self.results)}, indent=2))
+        if times > 1 and self.results:
+            self._out.print(summary_table(self.results))
+
+
+def exit_code(verdicts: Iterator[Verdict]) -> int:
+    """That of the worst verdict."""
+    found = set(verdicts)
+    return next((EXIT_CODE[verdict] for verdict in WORST_FIRST if verdict in found), 0)
+
+
+@contextmanager
+def _ends_like_ctrl_c(ended_by: list[int]) -> Iterator[None]:
+    """SIGTERM and SIGHUP would end Python at once, and leave the rig to `testbed clean`: let them undo it too."""
+
+    def interrupt(number: int, _: FrameType | None) -> None:
+        ended_by.append(number)
+        signal.raise_signal(signal.SIGINT)
+
+    before = {number: signal.signal(number, interrupt) for number in ENDED_BY}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

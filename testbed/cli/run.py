@@ -1,0 +1,183 @@
+"""`testbed run`: a scenario on a rig, as often as asked for, with its evidence and verdict."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from testbed.errors import RigError, UsageError
+
+if TYPE_CHECKING:
+    from testbed.scenario.model import Scenario
+
+DEFAULT_TOPOLOGY = "two-access"
+# What every run starts, and the package that has it on Debian.  The core and the captures say the rest themselves.
+TOOLS = {"kamailio": "kamailio kamailio-ims-modules kamailio-python3-modules", "dumpcap": "wireshark-common"}
+
+
+@click.command()
+@click.argument("name", metavar="[SCENARIO]", required=False)
+@click.option("--list", "list_them", is_flag=True, help="List the scenarios that ship, and run none.")
+@click.option(
+    "--topology", metavar="FILE", default=DEFAULT_TOPOLOGY, show_default=True, help="A file, or one that ships."
+)
+@click.option("--kernel", type=click.Choice(["auto", "host", "uml"]), default="auto", show_default=True)
+@click.option(
+    "--runs",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("runs"),
+    show_default=True,
+    help="Where the runs' folders go.",
+)
+@click.option(
+    "--repeat", type=click.IntRange(1, 10_000), default=1, metavar="N", help="Run it N times, and sum them up."
+)
+@click.option("--json", "as_json", is_flag=True, help="One object on standard output, all else on standard error.")
+@click.option("--trigger", type=click.Choice(["carrier-loss", "blackhole"]), help="What happens to the old access.")
+@click.option("--make-before-break", is_flag=True, default=None, help="Move the session before the old access is cut.")
+@click.option("--transport", type=click.Choice(["udp", "tcp"]), help="Of SIP between UE and P-CSCF.")
+@click.option("--ip", type=click.Choice(["4", "6"]), help="IP version of the accesses.")
+@click.option("--alg", type=click.Choice(["hmac-sha-1-96", "hmac-md5-96"]), help="ESP integrity.")
+@click.option("--ealg", type=click.Choice(["null", "aes-cbc"]), help="ESP encryption.")
+@click.option("--silence-ms", type=float, metavar="MS", help="Media silence after which a black hole is noticed.")
+@click.option("--move", type=click.Choice(["re-invite", "replaces"]), help="How the session follows.")
+@click.option("--seed", type=int, metavar="N", help="Makes keys, tags and ports repeat.")
+@click.option("--set", "settings", metavar="KEY=VALUE", multiple=True, help="Any other key of a scenario file.")
+@click.option(
+    "--no-decryption-keys", is_flag=True, help="Leave no captures/esp_sa: the protected SIP stays unreadable."
+)
+@click.option("--rig", metavar="NAME", default="tb", show_default=True, help="One rig is held by one run at a time.")
+def run(
+    name: str | None,
+    list_them: bool,
+    topology: str,
+    kernel: str,
+    runs: Path,
+    repeat: int,
+    as_json: bool,
+    settings: tuple[str, ...],
+    no_decryption_keys: bool,
+    rig: str,
+    ip: str | None,
+    **options: Any,
+) -> None:
+    """Run SCENARIO on a rig and measure the handoff.
+
+    SCENARIO is one that ships (see --list) or the path of a file; options change it.  Each run leaves a folder with
+    its evidence, result.json and report.html.
+
+    \b
+    Exit code, that of the worst run in this order:
+      3  rig-error  the bench failed
+      4  invalid    the figures cannot be trusted
+      1  failed     the system under test did not do what was expected
+      0  passed
+    2 is wrong usage: nothing was started.  130 is Ctrl-C: everything is undone and the evidence so far is kept.
+    """
+    if list_them:
+        return _list(as_json)
+    if name is None:
+        raise click.UsageError("Missing argument 'SCENARIO'; --list shows those that ship.")
+    scenario = chosen(name, settings, ip=int(ip) if ip else None, **options)
+    path = fitting_topology(scenario, topology)
+    check_tools(rig)
+    _choose_kernel(kernel, runs)
+
+    from testbed.cli.repeats import Repeats
+    from testbed.scenario.runner import RunOptions
+
+    repeats = Repeats(scenario, path, runs, RunOptions(rig=rig, keep_keys=not no_decryption_keys), as_json=as_json)
+    sys.exit(repeats.carry_out(repeat))
+
+
+def chosen(name: str, settings: tuple[str, ...], **options: Any) -> Scenario:
+    """The scenario with the options of the command line.  Raises UsageError for what does not exist or fit together."""
+    from testbed.scenario.catalogue import find
+
+    return _with_settings(find(name).with_options(**options), settings)
+
+
+def fitting_topology(scenario: Scenario, name: str) -> Path:
+    """The topology's file, checked, and that the scenario can run on it.  Raises UsageError."""
+    from testbed.topology.load import load, resolve
+    from testbed.topology.planning import make_plan
+
+    path = resolve(name)
+    scenario.fit(make_plan(load(path)))
+    return path.resolve()
+
+
+def check_tools(rig: str) -> None:
+    """Raises, before guest or run are started, for a rig's name that is none and for tools that are missing."""
+    from testbed.rig.kernel.uml import find
+    from testbed.rig.reservation import check_name
+
+    check_name(rig)
+    missing = [tool for tool in TOOLS if find(tool) is None]
+    if missing:
+        packages = " ".join(TOOLS[tool] for tool in missing)
+        mend = f"`make setup`, or apt-get install {packages}; `testbed doctor` says all that is missing"
+        raise RigError(f"{' and '.join(missing)} cannot be found", where="this machine", mend=mend)
+
+
+def _choose_kernel(wanted: str, runs: Path) -> None:
+    """Go on where this kernel will do; else repeat the command line in a guest and end with its status."""
+    from testbed.rig.kernel.choose import choose, repeat_in_guest
+
+    choice = choose(wanted)
+    if choice.kernel == "host":
+        return
+    click.echo(f"kernel {choice.kernel}: {choice.reason}", err=True)
+    sys.exit(repeat_in_guest([runs.absolute()]))
+
+
+def _with_settings(scenario: Scenario, settings: tuple[str, ...]) -> Scenario:
+    """`--set settle_s=3 --set expect.max_lost=0`: keys as a scenario file has them, values in YAML."""
+    from testbed.topology.faults import FileFaults, nearest
+
+    data = scenario.as_data()
+    fields = {field.alias or name: name for name, field in type(scenario).model_fields.items()}
+    changes: dict[str, Any] = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        top, dot, below = key.partition(".")
+        if not equals or top not in fields or (dot and top != "expect"):
+            mend = nearest(top, list(fields), "the keys are") if equals else "write --set KEY=VALUE"
+            raise UsageError(f"`{key}` is no key of a scenario", where="--set", mend=mend)
+        if dot:
+            data["expect"] = {**data["expect"], below: _value(value)}
+            changes["expect"] = data["expect"]
+        else:
+            changes[fields[top]] = _value(value)
+    written = {f"--{setting.partition('=')[0].replace('_', '-')}": setting.partition("=")[0] for setting in settings}
+    try:
+        return scenario.with_options(**changes) if changes else scenario
+    except FileFaults as wrong:
+        faults = (replace(fault, key=f"--set {written.get(fault.key, fault.key)}") for fault in wrong.faults)
+        raise FileFaults(faults) from wrong
+
+
+def _value(text: str) -> Any:
+    """A number, a truth value or nothing where it is one in YAML; else the text."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _list(as_json: bool) -> None:
+    from testbed.scenario.catalogue import catalogue
+
+    scenarios = catalogue()
+    if as_json:
+        records = [{"name": name, "title": scenario.title} for name, scenario in scenarios.items()]
+        click.echo(json.dumps({"scenarios": records}, indent=2))
+        return
+    width = max(map(len, scenarios), default=0)
+    for name, scenario in scenarios.items():
+        click.echo(f"{name:{width}}  {scenario.title}")
