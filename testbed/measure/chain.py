@@ -154,8 +154,11 @@ def _turn(
 
     It is ready at the latest when it says so.  A packet that then misses its turn is the end's own time as well.
     """
-    interval_ns = round(scene.handoff.media[direction].interval_ms * 1e6)
-    if since_ns is not None and departed_ns is not None:
+    if since_ns is None:  # what came before is not known, and cannot be told from the turn
+        yield Link(f"until the {whose} sends to the new address", f"{whose}, {CORE}", departed_ns)
+        return
+    if departed_ns is not None:
+        interval_ns = round(scene.handoff.media[direction].interval_ms * 1e6)
         ready_ns = min(ready_ns if ready_ns is not None else since_ns, departed_ns)
         if departed_ns - ready_ns > NEXT_PACKET * interval_ns:
             ready_ns = departed_ns - interval_ns

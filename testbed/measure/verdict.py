@@ -7,6 +7,7 @@ then the measurement's, then the product's.  No finding: `passed`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from testbed.measure.capture import CaptureStats
 from testbed.measure.expected import Expectations
 from testbed.measure.handoff import End, HandoffFigures
 from testbed.measure.media import DirectionFigures
+from testbed.measure.sip_trace import SipMessage
 from testbed.measure.words import Direction, Phase, Verdict
 
 ORDER = (Verdict.RIG_ERROR, Verdict.INVALID, Verdict.FAILED)
@@ -100,6 +102,8 @@ def security_findings(ends: Mapping[str, End | None], expect: Expectations, decr
         wrong = sum(message.icv_ok is False for message in messages)
         if wrong:
             found.append(Finding(Verdict.FAILED, f"{wrong} SIP messages at {name} bore a wrong integrity check value"))
+        if any(_hands_out_keys(message) for message in messages):
+            found.append(Finding(Verdict.FAILED, f"a 401 at {name} carried CK or IK, which a P-CSCF must keep"))
         bare = [
             message
             for message in messages
@@ -109,6 +113,12 @@ def security_findings(ends: Mapping[str, End | None], expect: Expectations, decr
             sentence = f"{len(bare)} SIP messages at {name} went outside ESP, the first a {bare[0].title}"
             found.append(Finding(Verdict.FAILED, sentence))
     return found
+
+
+def _hands_out_keys(message: SipMessage) -> bool:
+    """A challenge that still holds CK or IK: the P-CSCF must keep them (TS 33.203 6.1.1)."""
+    challenge = ",".join(message.headers.get("www-authenticate", []))
+    return message.status == 401 and re.search(r"(?i)[,\s](ck|ik)\s*=", challenge) is not None
 
 
 def _may_be_bare(status: int | None) -> bool:
@@ -123,6 +133,11 @@ def handoff_findings(handoff: HandoffFigures, expect: Expectations) -> list[Find
     for phase in handoff.phases.missing:
         verdict, sentence = PHASE_ENDS[phase]
         found.append(Finding(verdict, sentence))
+    for marker in handoff.markers:
+        if marker.event == "handoff-failed":
+            found.append(
+                Finding(Verdict.FAILED, f"the UE gave the handoff up: {marker.detail.get('why', 'no reason')}")
+            )
     lost = handoff.happened("call-lost")
     if lost and expect.call_survives:
         found.append(Finding(Verdict.FAILED, "the call was lost"))
