@@ -135,12 +135,8 @@ def test_of_many_notes_the_last_are_shown() -> None:
 
 
 def test_undoing_a_rig_is_one_line_and_a_failure_is_no_note() -> None:
-    events = [
-        Progress("rig", "note", "removed a"),
-        Progress("rig", "note", "removed b"),
-        Progress("failed", "note", "408"),
-    ]
-    shown = text(board_of(events), 80)
+    told = [("rig", "removed a"), ("rig", "removed b"), ("failed", "408")]
+    shown = text(board_of([Progress(stage, "note", said) for stage, said in told]), 80)
     assert "removed a" not in shown
     assert "· rig        removed b" in shown
     assert "✗ failed     408" in shown
