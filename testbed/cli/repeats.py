@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import platform
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +21,6 @@ from testbed.results.folder import RunFolder
 from testbed.results.model import Result
 from testbed.results.summary import summarise
 from testbed.results.table import result_table, summary_table
-from testbed.rig.kernel.choose import current
 from testbed.scenario.model import Scenario
 from testbed.scenario.runner import RunOptions, run_scenario
 
@@ -72,9 +70,9 @@ class Repeats:
 
     def _title(self, number: int, times: int) -> str:
         scenario = self.scenario
-        how = f"{scenario.trigger}, {scenario.transport} over IPv{scenario.ip}, {scenario.ealg}"
-        counted = f", run {number} of {times}" if times > 1 else ""
-        return f"{scenario.name} ({how}) on {self.topology.stem}, kernel {current()} {platform.release()}{counted}"
+        counted = f"run {number} of {times}: " if times > 1 else ""
+        how = f"{scenario.trigger}, {scenario.transport}, IPv{scenario.ip}, ESP {scenario.ealg}"
+        return f"{counted}{scenario.name} on {self.topology.stem}: {how}"
 
     def _strips(self, folder: RunFolder) -> Iterator[RenderableType]:
         width = max(20, self._out.width - STRIP_MARGIN)
