@@ -32,7 +32,7 @@ lint: setup ## style and types
 	$(VENV)/bin/mypy
 
 bench: setup ## figures: bring-up, core, registration, handoff over floor, analysis
-	@$(VENV)/bin/python -m testbed.measure.bench
+	@$(TESTBED) bench
 
 clean: ## undo what a dead run left, and remove what builds and tests left in the checkout; keeps runs/ and .venv
 	@if [ -x $(TESTBED) ]; then $(TESTBED) clean; fi
