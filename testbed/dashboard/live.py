@@ -13,11 +13,14 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.constrain import Constrain
 from rich.live import Live
 
 from testbed.dashboard.board import Board, draw, line
 from testbed.scenario.progress import HANDOFF, Progress
+
+CTRL_C = 3
 
 
 class _View:
@@ -78,13 +81,18 @@ class LiveView(_View):
     ) -> None:
         self._flush()
         self._board.now_s = self._clock()
-        self._live.update(draw(self._board, self._console.width, live=False))
+        self._live.update(self._picture(live=False))
         self._live.stop()
 
     def _show(self, events: list[tuple[Progress, float]]) -> None:
         for event, moment in events:
             self._board.take(event, moment)
-        self._live.update(draw(self._board, self._console.width, live=True), refresh=True)
+        self._live.update(self._picture(live=True), refresh=True)
+
+    def _picture(self, *, live: bool) -> RenderableType:
+        # Room for the ^C that a terminal writes: if it went to the next line, the next picture would begin too low.
+        width = self._console.width - CTRL_C
+        return Constrain(draw(self._board, width, live=live), width)
 
 
 class PlainView(_View):
