@@ -16,6 +16,7 @@ from rich.text import Text
 
 from testbed.dashboard.live import watch
 from testbed.dashboard.strip import media_strips, strip_lines
+from testbed.errors import TestbedError
 from testbed.measure.words import EXIT_CODE, Verdict
 from testbed.results.folder import RunFolder
 from testbed.results.model import Result
@@ -44,7 +45,7 @@ class Repeats:
         self._folder: RunFolder | None = None
 
     def carry_out(self, times: int) -> int:
-        """Run it so often; the exit code."""
+        """Run it so often; the exit code.  An error of the project passes through, after what is known is told."""
         ended_by: list[int] = []
         with _ends_like_ctrl_c(ended_by):
             try:
@@ -54,6 +55,10 @@ class Repeats:
             except KeyboardInterrupt:
                 self._say_interrupted()
                 code = 128 + (ended_by[0] if ended_by else signal.SIGINT)
+            except TestbedError:
+                if self.results:
+                    self._sum_up(times)
+                raise
         self._sum_up(times)
         return code
 

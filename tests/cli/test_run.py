@@ -19,7 +19,7 @@ from click.testing import Result as Outcome
 
 from testbed.cli.main import cli
 from testbed.cli.repeats import exit_code
-from testbed.errors import TestbedError, UsageError
+from testbed.errors import RigError, TestbedError, UsageError
 from testbed.measure.words import Verdict
 from testbed.results.folder import RunFolder
 from testbed.results.model import Kernel, LatenessRecord, Result
@@ -261,6 +261,22 @@ def test_what_the_runner_refuses_ends_the_command_with_its_sentence(
     instead(monkeypatch, refuse)
     outcome = invoke("release7", runs=tmp_path)
     assert isinstance(outcome.exception, UsageError)
+
+
+def test_an_error_in_a_later_run_does_not_lose_the_runs_before_it(
+    started: list[Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    coming = iter([True, False])
+
+    def breaks(scenario: Scenario, folder: RunFolder) -> Result:
+        if next(coming):
+            return result(folder, scenario)
+        raise RigError("the disk is full")
+
+    instead(monkeypatch, breaks)
+    outcome = invoke("release7", "--json", "--repeat", "3", runs=tmp_path)
+    assert isinstance(outcome.exception, RigError)
+    assert [run["verdict"] for run in json.loads(outcome.stdout)["runs"]] == ["passed"]
 
 
 def test_the_scenarios_are_listed() -> None:
