@@ -23,15 +23,13 @@ WAYS = (Direction.UPLINK, Direction.DOWNLINK)
 
 def result_table(result: Result, evidence: Path | None = None) -> RenderableType:
     """One result: figures, phases, what lies above the floor, the verdict in words, and where the evidence lies."""
-    parts: list[RenderableType] = [Text(words.headline(result), style="bold"), Text()]
+    parts: list[RenderableType] = [Text(words.headline(result), style="bold")]
     for handoff in result.handoffs:
         parts += [
             Text(words.procedure(handoff), style="dim"),
             _figures(handoff),
-            Text(),
             _phases(handoff),
             *_above_floor(handoff),
-            Text(),
         ]
     parts += [verdict_text(result), *_evidence(result, evidence)]
     return Group(*parts)
@@ -139,11 +137,11 @@ def _above_floor(handoff: Handoff) -> list[RenderableType]:
     shares = {way: summary.whose(handoff, way) for way in WAYS}
     names = dict.fromkeys(name for way in WAYS for name in shares[way])
     if not names:
-        return []
+        return [Text()]
     table = _plain("above the floor, and whose it is", "uplink", "downlink")
     for name in sorted(names, key=lambda name: -max(shares[way].get(name, 0.0) for way in WAYS)):
         table.add_row(words.whose(name), *(words.milliseconds(shares[way].get(name, 0.0), signed=True) for way in WAYS))
-    return [Text(), table]
+    return [table]
 
 
 def _evidence(result: Result, evidence: Path | None) -> list[RenderableType]:

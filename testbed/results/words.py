@@ -84,7 +84,7 @@ def handoff_time(handoff: Handoff) -> str:
 
 def whose(name: str) -> str:
     """Whose milliseconds above the floor are, so that it explains itself."""
-    return "nobody's: packets every 20 ms" if name == "measurement" else name
+    return "packet grid (nobody's)" if name == "measurement" else name
 
 
 def milliseconds(value: float | None, *, signed: bool = False) -> str:
