@@ -234,14 +234,14 @@ class Call:
     def _media(self, ue: Tape, far: Tape) -> None:
         lte, wifi, end = self.address(LTE), self.address(WIFI), self.address(FAR)
         for number, ms in self._grid(self.grid_up):
-            late = ms >= self.first_up
+            late = ms > self.first_up - 1e-6
             if ms >= 0 and not late:
                 continue  # the sender has no way out
             packet = self._rtp(lte if not late else wifi, end, number, 0x1111, late)
             ue.add(ms, packet, outgoing=True)
             far.add(ms + self.far + (self.new if late else self.old), packet, outgoing=False)
         for number, ms in self._grid(self.grid_down):
-            late = ms >= self.first_down
+            late = ms > self.first_down - 1e-6
             packet = self._rtp(end, lte if not late else wifi, number, 0x2222, late)
             far.add(ms, packet, outgoing=True)
             arrival = ms + self.far + (self.new if late else self.old)

@@ -86,8 +86,10 @@ def _direction(scene: Scene, direction: Direction) -> list[Share]:
 def _of_chain(scene: Scene, direction: Direction, gap: Gap, last: int | None, first: int | None) -> list[Share]:
     """The shares of a break before make: what the packets' raster did, then every link of the chain."""
     interval_ms, trigger_ns = scene.handoff.media[direction].interval_ms, scene.handoff.window.trigger_ns
-    shares = _walk(trigger_ns, links(scene, direction, first, gap.end_ns))
+    start_ns = _silence_begins(scene)
+    shares = _walk(start_ns, links(scene, direction, first, gap.end_ns))
     grid_ms = sum(share.ms for share in shares if share.whose == MEASUREMENT) - interval_ms
+    grid_ms -= (trigger_ns - start_ns) / 1e6
     if direction == Direction.DOWNLINK:
         grid_ms += (trigger_ns - gap.start_ns) / 1e6
         early = []
@@ -98,6 +100,16 @@ def _of_chain(scene: Scene, direction: Direction, gap: Gap, last: int | None, fi
         grid_ms += (trigger_ns - left_ns) / 1e6 - swallowed_ms
         early = [Share("last uplink packet on its way", NETWORK, way_ms - (gap.start_ns - left_ns) / 1e6)]
     return [*early, *(share for share in shares if share.whose != MEASUREMENT), Share(GRID, MEASUREMENT, grid_ms)]
+
+
+def _silence_begins(scene: Scene) -> int:
+    """From when the UE's notice counts: the trigger; where silence tells it, the last packet that it received.
+
+    That packet came up to an interval before the trigger, which is no merit of the UE's but the raster's.
+    """
+    trigger_ns, received = scene.handoff.window.trigger_ns, scene.ue.received.time_ns
+    before = received[received <= trigger_ns]
+    return int(before.max()) if scene.handoff.plan.detection_ms and len(before) else trigger_ns
 
 
 def _of_two_packets(

@@ -69,10 +69,12 @@ def links(scene: Scene, direction: Direction, departed_ns: int | None, arrived_n
         session = _session_uplink(scene, invite, departed_ns)
     else:
         session = _session_downlink(scene, invite, departed_ns)
+    refused = invites[: invites.index(invite)] if invite is not None else []
     return [
         Link("noticing that the access is gone", UE, scene.marker("detected"), scene.handoff.plan.detection_ms),
         Link("getting on the new access", UE, scene.marker("access-up")),
         *_registration(scene, [exchange for exchange in mine if exchange.method == "REGISTER"]),
+        *_refused(scene, refused),
         *session,
         Link(f"{direction} media on its way", NETWORK, arrived_ns, scene.legs.media),
     ]
@@ -111,6 +113,13 @@ def _opening(scene: Scene, since_ns: int, request: Exchange, floor_ms: float) ->
 
 def _ends(segment: Segment) -> tuple[tuple[str, int], tuple[str, int]]:
     return (segment.source, segment.source_port), (segment.destination, segment.destination_port)
+
+
+def _refused(scene: Scene, requests: list[Exchange]) -> Iterator[Link]:
+    """What was asked and refused before; the floor knows nothing of it."""
+    for request in requests:
+        yield Link(f"making an {request.method} that is refused", UE, request.sent_ns)
+        yield Link(request.title, _outside(scene), request.answered_ns)
 
 
 def _session_uplink(scene: Scene, invite: Exchange, departed_ns: int | None) -> Iterator[Link]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from synthetic_call import P_FAR, P_LTE, P_WIFI, WIFI, Call, Moments, Tape, sip
+from synthetic_call import P_FAR, P_LTE, P_WIFI, WIFI, Call, Moments, Sa, Tape, datagram, sip
 from test_handoff import ends
 
 from testbed.measure.budget import Share, above_floor, total_ms
@@ -170,6 +170,33 @@ def test_media_before_the_answer_is_less_than_the_floor_grants(tmp_path: Path) -
 
 def test_an_access_that_swallows_its_queue_costs_the_floor_not_the_network(tmp_path: Path) -> None:
     of = scene(tmp_path, Call(), old_path_drains=False)
+    assert total_ms(above_floor(of), UP) == pytest.approx(excess(of, UP))
+
+
+def test_a_black_hole_is_noticed_from_the_last_packet_on(tmp_path: Path) -> None:
+    late = Moments(*(None if each is None else each + 185.5 for each in vars(Moments()).values()))
+    of = scene(tmp_path, Call(moments=late), detection_ms=200.0)
+    named = by_name(above_floor(of))
+    assert named["noticing that the access is gone", "UE"] == 186.5 + 17 - 200, "the last packet came 17 ms before"
+    for direction in Direction:
+        assert total_ms(above_floor(of), direction) == pytest.approx(excess(of, direction))
+
+
+def test_an_invite_that_was_refused_first_is_above_the_floor(tmp_path: Path) -> None:
+    sa, back = Call().sas()[:2]
+
+    def inside(of: Sa, text: bytes) -> bytes:
+        return of.seal(17, datagram(of.source, 6101, of.destination, 6102, text), 99)
+
+    first = (
+        (61.0, inside(sa, sip("INVITE", 6)), True),
+        (101.0, inside(back, sip("INVITE", 6, 491)), False),
+    )
+    moments = Moments(1, 4, 5, 29, 34, 60, 112, 141.5, 142, 170, 170.5)
+    of = scene(tmp_path, Call(moments=moments, extra_ue=first))
+    named = by_name(above_floor(of))
+    assert (named["making an INVITE that is refused", "UE"], named["INVITE → 491", "core+network"]) == (1, 40)
+    assert named["from the registration to the INVITE", "UE"] == 11
     assert total_ms(above_floor(of), UP) == pytest.approx(excess(of, UP))
 
 
