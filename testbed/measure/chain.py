@@ -16,7 +16,6 @@ from testbed.measure.sip_trace import SipMessage
 from testbed.measure.words import Direction
 
 UE, FAR, CORE, NETWORK, MEASUREMENT, UNKNOWN = "UE", "far UE", "core+network", "network", "measurement", "unknown"
-NEXT_PACKET = 1.5  # intervals; a packet that went out later than this was not just waiting for its turn
 
 
 @dataclass(frozen=True)
@@ -169,8 +168,7 @@ def _turn(
     if departed_ns is not None:
         interval_ns = round(scene.handoff.media[direction].interval_ms * 1e6)
         ready_ns = min(ready_ns if ready_ns is not None else since_ns, departed_ns)
-        if departed_ns - ready_ns > NEXT_PACKET * interval_ns:
-            ready_ns = departed_ns - interval_ns
+        ready_ns = max(ready_ns, departed_ns - interval_ns)
     yield Link("sending to the new address", whose, ready_ns)
     yield Link("waiting for the next packet's turn", MEASUREMENT, departed_ns)
 

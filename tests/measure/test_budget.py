@@ -72,7 +72,7 @@ def test_every_step_of_a_handoff_is_named_with_whose_it_is(tmp_path: Path) -> No
     keys=st.booleans(),
 )
 @example(steps=[5.0] * 11, unseen={7, 8}, grid=3.0, keys=True)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_shares_sum_to_the_interruption_less_its_floor_whatever_was_captured(
     tmp_path: Path, steps: list[float], unseen: set[int], grid: float, keys: bool
 ) -> None:
