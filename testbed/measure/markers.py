@@ -3,6 +3,10 @@
 A program that reaches a point of the procedure sends a small datagram with a JSON object to the discard port
 (RFC 863) on loopback of the UE's namespace.  The capture there stamps it beside SIP and media, so that every time comes
 from one clock, which is not the program's.
+
+What the analysis knows: `call-up`, `call-end`; `trigger` (the runner, just before it acts), `detected`, `access-up`,
+`registered`, `session-moved`, in this order in a handoff; `call-lost` where it is dialled again; `handoff-failed` with
+`why`.  Any other is in the timeline, and may be required by a scenario.
 """
 
 from __future__ import annotations

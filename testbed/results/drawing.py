@@ -6,6 +6,7 @@ Lengths are SVG user units.  A drawing is as wide as the page's text and scales 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from testbed.measure.words import Direction, Phase
@@ -20,6 +21,8 @@ RIGHT = 12.0
 LANE = 58.0  # from one direction's packets to the next
 LETTER = 6.6  # about the width of a letter of a drawing's text
 ROW, HEAD = 25.0, 44.0  # of a ladder
+
+Spans = Sequence[tuple[Phase, float, float]]  # the phases with begin and end
 
 
 @dataclass(frozen=True)
@@ -136,7 +139,7 @@ class LadderDrawing:
     omitted: int
 
 
-def draw_ladder(ladder: Ladder, picture: Picture) -> LadderDrawing:
+def draw_ladder(ladder: Ladder, spans: Spans = ()) -> LadderDrawing:
     """One row for each message, whatever time lies between: the times stand at the left."""
     places = _lane_places(ladder)
     arrows = []
@@ -145,7 +148,7 @@ def draw_ladder(ladder: Ladder, picture: Picture) -> LadderDrawing:
         begin = places.get(row.source, LEFT)
         end = places.get(row.destination, begin if row.source else WIDTH - RIGHT)
         text_x, anchor = ((begin + end) / 2, "middle") if row.destination or not row.source else (begin + 8, "start")
-        arrows.append(Arrow(row, y, begin, end, text_x, anchor, _phase_at(picture, row.t_ms)))
+        arrows.append(Arrow(row, y, begin, end, text_x, anchor, _phase_at(spans, row.t_ms)))
     lanes = tuple(Mark(x, name) for name, x in places.items())
     return LadderDrawing(
         WIDTH, HEAD + len(arrows) * ROW + 18, lanes, tuple(arrows), _ladder_bands(arrows), ladder.omitted
@@ -160,9 +163,9 @@ def _lane_places(ladder: Ladder) -> dict[str, float]:
     return {name: round(first + number * (last - first) / (count - 1), 1) for number, name in enumerate(ladder.lanes)}
 
 
-def _phase_at(picture: Picture, ms: float) -> str:
+def _phase_at(spans: Spans, ms: float) -> str:
     """A phase holds what ends it: the answer that ends the registration belongs to it."""
-    return next((phase.value for phase, begin, end in picture.bands if begin < ms <= end + 0.0005), "")
+    return next((phase.value for phase, begin, end in spans if begin < ms <= end + 0.0005), "")
 
 
 def _ladder_bands(arrows: list[Arrow]) -> tuple[Band, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from testbed.measure.handoff import End, HandoffFigures
@@ -54,15 +54,34 @@ class Ladder:
 
 def ladder(figures: HandoffFigures, ue: End, far: End | None, context: RunContext) -> Ladder:
     """The ladder of one handoff: from its trigger, or from the first step of a make-before-break, until it is over."""
-    window, lane_of = figures.window, _lanes(figures, context)
-    rows = [*_notes(ue.markers), *_media(figures)]
+    accesses = (figures.plan.old_access, figures.plan.new_access)
+    rows = [*_rows(ue, far, context, accesses), *_media(figures)]
+    return _drawn(rows, _span(figures), figures.window.trigger_ns, _order(context, accesses))
+
+
+def whole_ladder(ue: End | None, far: End | None, context: RunContext) -> Ladder:
+    """Everything that was said in a run without a handoff, timed from the first message: it shows how far it came."""
+    accesses = tuple(context.ue_addresses)
+    rows = _rows(ue, far, context, accesses)
+    times = [row.time_ns for row in rows if row.destination]
+    if not times:
+        return Ladder((), ())
+    return _drawn(rows, (min(times), max(row.time_ns for row in rows)), min(times), _order(context, accesses))
+
+
+def _rows(ue: End | None, far: End | None, context: RunContext, accesses: Sequence[str]) -> list[Row]:
+    lane_of = _lanes(context, accesses)
+    rows = list(_notes(ue.markers)) if ue is not None else []
     for end in (ue, far):
         rows += _messages(end.messages, lane_of) if end is not None else []
-    begin_ns, end_ns = _span(figures)
-    inside = sorted((row for row in rows if begin_ns <= row.time_ns <= end_ns), key=lambda row: row.time_ns)
-    shown = tuple(replace(row, t_ms=round((row.time_ns - window.trigger_ns) / 1e6, 3)) for row in inside)
+    return rows
+
+
+def _drawn(rows: Iterable[Row], span: tuple[int, int], zero_ns: int, order: Iterable[str]) -> Ladder:
+    inside = sorted((row for row in rows if span[0] <= row.time_ns <= span[1]), key=lambda row: row.time_ns)
+    shown = tuple(replace(row, t_ms=round((row.time_ns - zero_ns) / 1e6, 3)) for row in inside)
     used = {lane for row in shown for lane in (row.source, row.destination)} | {UE}
-    return Ladder(tuple(lane for lane in _order(figures, lane_of) if lane in used), shown[:ROWS], len(shown[ROWS:]))
+    return Ladder(tuple(lane for lane in order if lane in used), shown[:ROWS], len(shown[ROWS:]))
 
 
 def _span(figures: HandoffFigures) -> tuple[int, int]:
@@ -74,11 +93,10 @@ def _span(figures: HandoffFigures) -> tuple[int, int]:
     return begin_ns, min(window.end_ns, window.trigger_ns + figures.phases.total_us * 1000 + round(TAIL_MS * 1e6))
 
 
-def _lanes(figures: HandoffFigures, context: RunContext) -> dict[str, str]:
-    """The lane of each address."""
+def _lanes(context: RunContext, accesses: Sequence[str]) -> dict[str, str]:
+    """The lane of each address; a P-CSCF of several accesses is called by the first of them."""
     lanes = {address: UE for addresses in context.ue_addresses.values() for address in addresses}
     lanes |= dict.fromkeys(context.far_addresses, FAR)
-    accesses = [figures.plan.old_access, figures.plan.new_access]
     for access in [*accesses, *(name for name in context.pcscf_addresses if name not in accesses)]:
         for address in context.pcscf_addresses.get(access, ()):
             lanes.setdefault(address, _pcscf(access))
@@ -89,12 +107,11 @@ def _pcscf(access: str) -> str:
     return f"P-CSCF {access}"
 
 
-def _order(figures: HandoffFigures, lane_of: Mapping[str, str]) -> list[str]:
-    """The old access to the UE's left, the new one and the far end to its right."""
-    old, new = _pcscf(figures.plan.old_access), _pcscf(figures.plan.new_access)
-    others = (lane for lane in lane_of.values() if lane not in (old, new, UE, FAR))
-    right = [new] if new in lane_of.values() else []  # one P-CSCF for both accesses stands to the left only
-    return list(dict.fromkeys([old, UE, *right, *others, FAR]))
+def _order(context: RunContext, accesses: Sequence[str]) -> list[str]:
+    """The first access to the UE's left, the others and the far end to its right."""
+    between = [lane for lane in _lanes(context, accesses).values() if lane != FAR]
+    first, others = [_pcscf(access) for access in accesses[:1]], [_pcscf(access) for access in accesses[1:]]
+    return list(dict.fromkeys([*first, UE, *others, *between, FAR]))
 
 
 def _messages(messages: Iterable[SipMessage], lane_of: Mapping[str, str]) -> Iterator[Row]:

@@ -28,6 +28,7 @@ def report_html(result: Result, story: Story) -> str:
     templates.filters["ms"] = words.milliseconds
     return templates.get_template(PAGE).render(
         result=result,
+        story=story,
         chapters=list(zip_longest(result.handoffs, story.pictures)),
         directions=list(Direction),
         drawing=drawing,

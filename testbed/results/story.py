@@ -13,7 +13,7 @@ from testbed.measure.rtp import Rtp
 from testbed.measure.timeline import Event, lines, timeline
 from testbed.measure.words import Direction, Phase
 from testbed.results.context import RunContext
-from testbed.results.ladder import Ladder, ladder
+from testbed.results.ladder import Ladder, ladder, whole_ladder
 from testbed.results.reading import Reading
 
 MARGIN_MS = 150.0  # of media before and after the handoff, in its picture
@@ -47,6 +47,7 @@ class Story:
 
     events: list[Event] = field(default_factory=list)
     pictures: list[Picture] = field(default_factory=list)
+    said: Ladder | None = None  # of a run without a handoff
 
     def lines(self) -> str:
         """The text of `timeline.jsonl`."""
@@ -65,7 +66,7 @@ def tell(reading: Reading, context: RunContext) -> Story:
     if ue is not None:
         for figures in reading.handoffs:
             pictures.append(_picture(figures, ue, far, context))
-    return Story(events, pictures)
+    return Story(events, pictures, None if pictures else whole_ladder(ue, far, context))
 
 
 def _concluded(figures: HandoffFigures, shares: Iterable[Share]) -> Iterator[Event]:

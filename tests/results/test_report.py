@@ -131,6 +131,13 @@ def test_a_run_without_captures_has_a_page_with_its_reason(tmp_path: Path) -> No
     assert "No handoff was measured" in page(folder)
 
 
+def test_a_run_that_never_came_to_a_handoff_shows_how_far_it_came(tmp_path: Path) -> None:
+    _, text = report(tmp_path, Call(markers=False), failures=("registration refused: 403 Forbidden",))
+    assert "No handoff was measured in this run" in text
+    assert "401 Unauthorized (REGISTER)" in text
+    assert "milliseconds from the first message" in text
+
+
 def test_both_p_cscfs_stand_beside_the_ue_when_both_spoke(tmp_path: Path) -> None:
     extra = ((200.0, udp_packet(P_LTE, 5060, LTE, 5060, sip("NOTIFY", 4)), False),)
     _, text = report(tmp_path, Call(extra_ue=extra))
