@@ -6,7 +6,7 @@ Lengths are SVG user units.  A drawing is as wide as the page's text and scales 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from testbed.measure.words import Direction, Phase
@@ -90,7 +90,7 @@ def draw_timeline(picture: Picture) -> TimelineDrawing:
     return TimelineDrawing(WIDTH, bottom + 34, bottom, x(0.0), tuple(bands), tuple(lanes), axis)
 
 
-def _lane(track: Track, direction: Direction, y: float, x, picture: Picture) -> Lane:  # type: ignore[no-untyped-def]
+def _lane(track: Track, direction: Direction, y: float, x: Callable[[float], float], picture: Picture) -> Lane:
     ticks = [Mark(x(ms), f"{ms:.1f} ms", "new" if new else "old") for ms, new in track.received]
     ticks += [Mark(x(ms), "lost", "lost") for ms in track.lost]
     gap = None

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 from testbed.errors import MeasurementInvalid
@@ -82,17 +84,20 @@ def _read_ends(folder: RunFolder, context: RunContext, reading: Reading) -> None
         if not path.exists() and ended_early(context):
             reading.ends[name] = None
             continue
-        reading.ends[name] = _attempt(reading.findings, lambda p=path, a=own, b=other: read_end(p, a, b, reading.keys))  # type: ignore[misc]
+        reading.ends[name] = _attempt(reading.findings, partial(read_end, path, own, other, reading.keys))
 
 
 def _read_servers(folder: RunFolder, reading: Reading) -> None:
     """Captures at servers are an extra: they take the core's time apart, and nothing hangs on them."""
-    for path in sorted(folder.captures.glob("*.pcapng")) if folder.captures.is_dir() else []:
+    for path in sorted(folder.captures.glob("*.pcapng")):
         if path.stem not in ENDS:
-            ignored: list[Finding] = []
-            messages = _attempt(ignored, lambda p=path: sip_messages(segments(read_packets(p), reading.keys)))  # type: ignore[misc]
+            messages = _attempt([], partial(_read_messages, path, reading.keys))
             if messages:
                 reading.servers[path.stem] = messages
+
+
+def _read_messages(path: Path, keys: EspKeys) -> list[SipMessage]:
+    return sip_messages(segments(read_packets(path), keys))
 
 
 def _measure(context: RunContext, reading: Reading) -> None:
