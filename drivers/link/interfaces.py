@@ -6,24 +6,26 @@ Numbers and hardware addresses of devices are ours to choose, so nothing has to 
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from pyroute2.netlink.rtnl.fibmsg import fibmsg
 from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
 from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 from pyroute2.netlink.rtnl.ndmsg import ndmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
-from drivers.link.netlink import NLM_F_CREATE, NLM_F_EXCL, Request, encode
+from drivers.link.netlink import NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, Request, encode
 
-RTM_NEWLINK, RTM_NEWADDR, RTM_NEWROUTE, RTM_NEWNEIGH = 16, 20, 24, 28
+RTM_NEWLINK, RTM_NEWADDR, RTM_NEWROUTE, RTM_NEWNEIGH, RTM_NEWRULE, RTM_DELRULE = 16, 20, 24, 28, 32, 33
 IFF_UP, IFF_LOWER_UP = 0x1, 0x10000
 IFA_F_NODAD = 0x02  # an address is usable at once: duplicate address detection takes a second
 NUD_PERMANENT = 0x80
-MAIN_TABLE, PROTO_STATIC, SCOPE_UNIVERSE, TYPE_UNICAST, TYPE_BLACKHOLE = 254, 4, 0, 1, 6
-NEW = NLM_F_CREATE | NLM_F_EXCL
+MAIN_TABLE, PROTO_STATIC, SCOPE_UNIVERSE, TYPE_UNICAST, TYPE_BLACKHOLE, ACTION_TO_TABLE = 254, 4, 0, 1, 6, 1
+NEW, SET = NLM_F_CREATE | NLM_F_EXCL, NLM_F_CREATE | NLM_F_REPLACE
 NAME_LENGTH = 15  # of a device: IFNAMSIZ less its zero
 
 
@@ -76,24 +78,44 @@ def switch(index: int, up: bool, what: str) -> Request:
     return Request(RTM_NEWLINK, body, f"{what} {'up' if up else 'down'}")
 
 
-def address(index: int, own: str, prefix: int) -> Request:
-    """An address of a device, IPv6 without duplicate address detection."""
+def address(index: int, own: str, prefix: int, flags: int = NEW) -> Request:
+    """An address of a device, IPv6 without duplicate address detection.
+
+    An IPv6 address is whole only when the kernel has told of it (RTM_NEWADDR), a moment after it has said yes.
+    """
     family, attributes = _family(own), [("IFA_ADDRESS", own)]
     if family == socket.AF_INET:
         attributes.append(("IFA_LOCAL", own))
-    flags = IFA_F_NODAD if family == socket.AF_INET6 else 0
-    body = encode(ifaddrmsg, family=family, prefixlen=prefix, flags=flags, index=index, attributes=attributes)
-    return Request(RTM_NEWADDR, body, f"address {own}/{prefix}", NEW)
+    nodad = IFA_F_NODAD if family == socket.AF_INET6 else 0
+    body = encode(ifaddrmsg, family=family, prefixlen=prefix, flags=nodad, index=index, attributes=attributes)
+    return Request(RTM_NEWADDR, body, f"address {own}/{prefix}", flags)
 
 
 def route(network: str, gateway: str) -> Request:
     """A network (`address/prefix`) is reached through a gateway."""
-    return _route(network, TYPE_UNICAST, [("RTA_GATEWAY", gateway)], f"route {network} via {gateway}")
+    return _route(network, MAIN_TABLE, TYPE_UNICAST, [("RTA_GATEWAY", gateway)], f"route {network} via {gateway}")
+
+
+def default_route(index: int, gateway: str, table: int) -> Request:
+    """Everything that asks this table goes through a gateway on a device; a default route that was there gives way."""
+    network = "::/0" if ":" in gateway else "0.0.0.0/0"
+    through = [("RTA_GATEWAY", gateway), ("RTA_OIF", index)]
+    return replace(_route(network, table, TYPE_UNICAST, through, f"default route via {gateway}"), flags=SET)
+
+
+def rule(own: str, table: int) -> Request:
+    """What is sent from an address of ours asks this table; the table's number is also the rule's priority."""
+    return Request(RTM_NEWRULE, _rule(own, table), f"rule of {own}", NLM_F_CREATE, fine=(errno.EEXIST,))
+
+
+def no_rule(own: str, table: int) -> Request:
+    """Take such a rule away, if it is there."""
+    return Request(RTM_DELRULE, _rule(own, table), f"rule of {own}", fine=(errno.ENOENT,))
 
 
 def swallow(network: str, metric: int) -> Request:
     """What is for a network vanishes without a word, as long as no route of a lower metric knows better."""
-    return _route(network, TYPE_BLACKHOLE, [("RTA_PRIORITY", metric)], f"blackhole {network}")
+    return _route(network, MAIN_TABLE, TYPE_BLACKHOLE, [("RTA_PRIORITY", metric)], f"blackhole {network}")
 
 
 def neighbour(index: int, other: str, mac: str) -> Request:
@@ -108,19 +130,32 @@ def neighbour(index: int, other: str, mac: str) -> Request:
     return Request(RTM_NEWNEIGH, body, f"neighbour {other}", NEW)
 
 
-def _route(network: str, kind: int, attributes: list[tuple[str, Any]], what: str) -> Request:
+def _route(network: str, table: int, kind: int, attributes: list[tuple[str, Any]], what: str) -> Request:
     net = ipaddress.ip_network(network)
+    destination = [("RTA_DST", str(net.network_address))] if net.prefixlen else []
     body = encode(
         rtmsg,
         family=_family(str(net.network_address)),
         dst_len=net.prefixlen,
-        table=MAIN_TABLE,
+        table=table,
         proto=PROTO_STATIC,
         scope=SCOPE_UNIVERSE,
         type=kind,
-        attributes=[("RTA_DST", str(net.network_address)), *attributes],
+        attributes=[*destination, ("RTA_TABLE", table), *attributes],
     )
     return Request(RTM_NEWROUTE, body, what, NEW)
+
+
+def _rule(own: str, table: int) -> bytes:
+    family = _family(own)
+    return encode(
+        fibmsg,
+        family=family,
+        src_len=128 if family == socket.AF_INET6 else 32,
+        table=table,
+        action=ACTION_TO_TABLE,
+        attributes=[("FRA_SRC", own), ("FRA_TABLE", table), ("FRA_PRIORITY", table)],
+    )
 
 
 def _family(text: str) -> int:
