@@ -18,6 +18,7 @@ VERBS = {
     "kernel": ("testbed.cli.kernel", "kernel", "The kernel a rig runs on."),
     "report": ("testbed.cli.report", "report", "Analyse a run's folder again and rebuild its report."),
     "runs": ("testbed.cli.runs", "runs", "The runs that lie in a folder."),
+    "bench": ("testbed.cli.bench", "bench", "Figures: bring-up, core, registration, handoff over floor, analysis."),
     "clean": ("testbed.cli.clean", "clean", "Undo what a dead run left behind, and only that."),
 }
 
@@ -49,7 +50,7 @@ def cli() -> None:
 def main() -> None:
     """Entry point: turns the project's errors into a sentence on standard error and their exit code."""
     try:
-        cli(standalone_mode=True)
+        cli(prog_name="testbed")
     except TestbedError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)

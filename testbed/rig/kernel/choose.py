@@ -7,10 +7,10 @@
 
 from __future__ import annotations
 
+import compileall
 import functools
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -18,20 +18,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import drivers
+import testbed
 from testbed.errors import RigError
 from testbed.rig.kernel import uml
 
 Kernel = Literal["host", "uml"]
 GUEST = "TESTBED_GUEST"  # in the environment of everything that runs inside a guest: which kernel that is
 PROBE_DEADLINE_S = 20.0
+HOST_MEND = "use --kernel uml, which needs neither root nor modules; `testbed doctor` lists what is missing"
 # What a wired rig asks of a kernel, in words; the names are those of testbed.rig.kernel.probe.
 FEATURES = {
     "netns": "network namespaces",
-    "veth": "virtual cables (veth)",
-    "bridge": "a switch (bridge)",
-    "netem": "delay, jitter and loss (netem)",
-    "esp4": "IPsec ESP for IPv4 (XFRM) with the algorithms of TS 33.203",
-    "esp6": "IPsec ESP for IPv6 (XFRM) with the algorithms of TS 33.203",
+    "veth": "veth",
+    "bridge": "bridge",
+    "netem": "netem",
+    "esp4": "ESP over IPv4",
+    "esp6": "ESP over IPv6",
 }
 
 
@@ -56,8 +59,7 @@ def choose(wanted: str = "auto") -> Choice:
     if wanted in ("host", "auto") and not lacks:
         return Choice("host", "this kernel has everything that a rig needs, and we are root")
     if wanted == "host":
-        mend = "use --kernel uml, which needs neither root nor modules; `testbed doctor` lists what is missing"
-        raise RigError(f"this kernel cannot carry a rig: {lacks}", where="--kernel host", mend=mend)
+        raise RigError(f"this kernel cannot carry a rig: {lacks}", where="--kernel host", mend=HOST_MEND)
     missing = uml.lacks()
     if missing is None:
         return Choice("uml", f"the host's kernel cannot carry a rig: {lacks}" if lacks else "asked for")
@@ -70,7 +72,7 @@ def choose(wanted: str = "auto") -> Choice:
 def host_lacks() -> str:
     """What keeps a rig from running on the host's own kernel, in a sentence; empty when nothing does."""
     found = probe_host()
-    missing = [FEATURES[name].partition(" (")[0] for name, why in found.items() if why is not None]
+    missing = [FEATURES[name] for name, why in found.items() if why is not None]
     missing += [] if os.geteuid() == 0 else ["root's privileges"]
     return f"it lacks {', '.join(missing)}" if missing else ""
 
@@ -99,13 +101,14 @@ def repeat_in_guest(writable: Sequence[Path], *, log: Path | None = None) -> int
 
     The folders in `writable` (runs, state) are the host's own inside; they are made when they do not exist.
     """
-    program = shutil.which(sys.argv[0]) or sys.argv[0]
-    argv = [sys.executable, str(Path(program).resolve()), *sys.argv[1:]]
-    return run_in_guest(argv, writable, log=log)
+    if not sys.dont_write_bytecode:  # what the guest compiles is lost with it, and compiling is slow there
+        for package in (testbed, drivers):
+            compileall.compile_dir(package.__path__[0], quiet=2)
+    return run_in_guest([sys.executable, "-P", "-m", "testbed.cli.main", *sys.argv[1:]], writable, log=log)
 
 
-def run_in_guest(argv: Sequence[str], writable: Sequence[Path], *, log: Path | None = None) -> int:
-    """Run any command inside a guest and return its exit status."""
-    for folder in writable:
-        folder.mkdir(parents=True, exist_ok=True)
-    return uml.run(uml.GuestCommand(argv, writable, {GUEST: "uml"}, log=log))
+def run_in_guest(
+    argv: Sequence[str], writable: Sequence[Path], *, log: Path | None = None, interactive: bool = False
+) -> int:
+    """Run any command inside a guest and return its exit status; `interactive` gives it our keyboard."""
+    return uml.run(uml.GuestCommand(argv, writable, {GUEST: "uml"}, log=log, interactive=interactive))

@@ -1,7 +1,7 @@
 """The folder that a guest lives from: locked by the controller, removed with the guest.
 
 It holds the job, the kernel's control socket and its log.  A controller that was killed leaves its folder, and on hosts
-that allow no PID namespace two helper processes of the guest as well; the next start removes both: a folder of ours
+that allow no PID namespace helper processes of the guest as well; the next start removes both: a folder of ours
 that nobody holds locked, and the processes that carry its name in their environment.
 """
 

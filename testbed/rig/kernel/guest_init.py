@@ -31,7 +31,7 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 MS_BIND = 4096
 LINUX_REBOOT_CMD_POWER_OFF = 0x4321FEDC
 PATH = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
-GUEST_FAILED = 125
+GUEST_FAILED, COMMAND_NOT_FOUND = 125, 127
 OUT, ERR, ORDERS, NEWS = 0, 1, 3, 4  # consoles
 WRITE_BACK_CENTISECONDS = 100  # how long evidence may stay in the guest's memory: a guest that is killed loses it
 
@@ -106,7 +106,7 @@ class Terminal:
         fcntl.ioctl(self.ours, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
 
 
-def run(job: dict[str, Any], orders: int) -> int:
+def run(job: dict[str, Any], orders: int, news: int) -> int:
     """Run the command with its output on the consoles; its exit status, 128 + signal where one ended it."""
     terminals: list[Terminal] = []
     copies: list[threading.Thread] = []
@@ -122,12 +122,15 @@ def run(job: dict[str, Any], orders: int) -> int:
     child = start(job, theirs)
     for end in theirs:
         os.close(end)
-    if job["interactive"]:
-        threading.Thread(target=copy, args=(console(OUT), terminals[0].ours), daemon=True).start()
-    threading.Thread(target=obey, args=(orders, child, terminals), daemon=True).start()
     for thread in copies:
         thread.start()
-    status = wait(child)
+    status = COMMAND_NOT_FOUND
+    if child is not None:
+        if job["interactive"]:
+            threading.Thread(target=copy, args=(console(OUT), terminals[0].ours), daemon=True).start()
+        threading.Thread(target=obey, args=(orders, child, terminals), daemon=True).start()
+        tell(news, "started")
+        status = wait(child)
     with contextlib.suppress(ProcessLookupError):
         os.kill(-1, signal.SIGKILL)  # what the command left running would keep its output open
     for thread in copies:
@@ -135,22 +138,26 @@ def run(job: dict[str, Any], orders: int) -> int:
     return status
 
 
-def start(job: dict[str, Any], theirs: list[int]) -> int:
-    """Start the command; its process (and process group) id."""
+def start(job: dict[str, Any], theirs: list[int]) -> int | None:
+    """Start the command; its process (and process group) id, None where there is no such command."""
 
     def own_terminal() -> None:
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
-    child = subprocess.Popen(
-        job["argv"],
-        cwd=job["cwd"],
-        env=job["env"],
-        stdin=theirs[0] if job["interactive"] else subprocess.DEVNULL,
-        stdout=theirs[0],
-        stderr=theirs[-1],
-        start_new_session=True,
-        preexec_fn=own_terminal if job["interactive"] else None,
-    )
+    try:
+        child = subprocess.Popen(
+            job["argv"],
+            cwd=job["cwd"],
+            env=job["env"],
+            stdin=theirs[0] if job["interactive"] else subprocess.DEVNULL,
+            stdout=theirs[0],
+            stderr=theirs[-1],
+            start_new_session=True,
+            preexec_fn=own_terminal if job["interactive"] else None,
+        )
+    except OSError as refused:  # said as a shell says it
+        os.write(theirs[-1], f"{refused.filename}: {refused.strerror}\n".encode())
+        return None
     return child.pid
 
 
@@ -201,8 +208,7 @@ def main() -> None:
         make_root(job)
         news = console(NEWS)
         settle(job)
-        tell(news, "started")
-        status = run(job, console(ORDERS))
+        status = run(job, console(ORDERS), news)
     except BaseException as error:
         traceback.print_exc()  # into the log of the kernel, which the host keeps
         tell(news, f"error {error}")

@@ -1,10 +1,11 @@
 """The guest as a process of the host: how it is started, and how it dies with the controller.
 
-    controller -> unshare (killed when the controller dies) -> linux.uml, the first process of a PID namespace
+    controller -> unshare (killed when the controller dies) -> unshare, first process of a PID namespace -> linux.uml
 
 When the first process of a PID namespace dies the kernel kills all the others, so nothing of the guest can survive the
-controller, not even where that is killed by SIGKILL.  Where the host allows no PID namespace, two idle helper processes
-can; the next guest's start removes them (see guest_folder).
+controller, not even where that is killed by SIGKILL.  (It is not linux.uml itself, which ends a panic by a signal that
+a first process does not get.)  Where the host allows no PID namespace, idle helper processes of the guest can survive;
+the next guest's start removes them (see guest_folder).
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ INIT = Path(__file__).with_name("guest_init.py")
 BOOT = ("quiet", "loglevel=4", "panic=-1", "initcall_blacklist=raid6_select_algo")
 WITHOUT_PARENT = ("setpriv", "--pdeathsig", "KILL", "--")
 NAMESPACES = (
-    ("unshare", "--pid", "--fork", "--kill-child", "--"),
-    ("unshare", "--user", "--map-current-user", "--pid", "--fork", "--kill-child", "--"),
+    ("unshare", "--pid", "--fork", "--kill-child", "--", "unshare", "--fork", "--"),
+    ("unshare", "--user", "--map-current-user", "--pid", "--fork", "--kill-child", "--", "unshare", "--fork", "--"),
 )
 
 

@@ -14,6 +14,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from pyroute2 import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
+
+from drivers.errors import DriverError
+from drivers.link.xfrm import AUTHENTICATION, ENCRYPTION, SecurityAssociation, Xfrm
+
 CLONE_NEWNET, CLONE_NEWUSER = 0x40000000, 0x10000000
 LINK, PEER, BRIDGE = "probe0", "probe1", "probe2"
 V4, V6 = ("192.0.2.1", "192.0.2.2"), ("2001:db8::1", "2001:db8::2")
@@ -47,28 +53,24 @@ def _namespace() -> str | None:
 def _try(test: Callable[[], None]) -> str | None:
     try:
         test()
-    except Exception as refused:  # whatever the kernel or a library says is the answer
+    except NetlinkError as refused:
+        return os.strerror(refused.code)
+    except (OSError, DriverError) as refused:
         return str(refused).splitlines()[0]
     return None
 
 
 def _veth() -> None:
-    from pyroute2 import IPRoute
-
     with IPRoute() as netlink:
         netlink.link("add", ifname=LINK, kind="veth", peer={"ifname": PEER})
 
 
 def _bridge() -> None:
-    from pyroute2 import IPRoute
-
     with IPRoute() as netlink:
         netlink.link("add", ifname=BRIDGE, kind="bridge")
 
 
 def _netem() -> None:
-    from pyroute2 import IPRoute
-
     with IPRoute() as netlink:
         index = netlink.link_lookup(ifname="lo")[0]
         netlink.tc("add", "netem", index, 0x10000, delay=1000, jitter=100, loss=1)
@@ -77,8 +79,6 @@ def _netem() -> None:
 
 def _esp(ends: tuple[str, str]) -> None:
     """Every pair of algorithms that a UE may offer (TS 33.203 annex H)."""
-    from drivers.link.xfrm import AUTHENTICATION, ENCRYPTION, SecurityAssociation, Xfrm
-
     key_sizes = {"null": 0, "aes-cbc": 16, "des-ede3-cbc": 24, "hmac-sha-1-96": 20, "hmac-md5-96": 16}
     xfrm = Xfrm()
     try:

@@ -17,6 +17,7 @@ import sys
 import termios
 import threading
 import tty
+from collections import deque
 from collections.abc import Callable
 from types import FrameType
 from typing import Any, Self
@@ -39,6 +40,7 @@ class Relays:
         self._console |= {3: f"fd:{orders},null", 4: f"null,fd:{news[1]}"}
         self.theirs = (orders, keys, out[1], err[1], news[1])
         self._threads: list[threading.Thread] = []
+        self._waiting: deque[str] = deque()
         self._undo: list[Callable[[], object]] = []
 
     def consoles(self) -> list[str]:
@@ -85,8 +87,14 @@ class Relays:
         self._undo.append(lambda: signal.signal(number, before))
 
     def _order(self, line: str) -> None:
-        with contextlib.suppress(BrokenPipeError):  # the guest is ending
-            os.write(self._orders, f"{line}\n".encode())
+        self._waiting.append(line)
+        if self.started.is_set():  # a console that nobody has opened yet forgets what it was told
+            self._send_orders()
+
+    def _send_orders(self) -> None:
+        with contextlib.suppress(IndexError, BrokenPipeError):  # none left; the guest is ending
+            while True:
+                os.write(self._orders, f"{self._waiting.popleft()}\n".encode())
 
     def _tell_size(self) -> None:
         size = shutil.get_terminal_size()
@@ -98,15 +106,17 @@ class Relays:
             self.news[word] = rest
             if word == "started":
                 self.started.set()
+                self._send_orders()
 
     def _take_keyboard(self) -> None:
         """Every key goes to the guest, Ctrl-C too; the terminal over there makes signals of them."""
         before = termios.tcgetattr(0)
         self._undo.append(lambda: termios.tcsetattr(0, termios.TCSADRAIN, before))
-        tty.setraw(0)
+        tty.setraw(0, termios.TCSANOW)  # what was typed already counts
         threading.Thread(target=self._pass_keys, daemon=True).start()
 
     def _pass_keys(self) -> None:
+        self.started.wait()
         with contextlib.suppress(OSError):
             while data := os.read(0, 4096):
                 os.write(self._keys, data)
