@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -134,7 +135,8 @@ def _messages(messages: Iterable[SipMessage], lane_of: Mapping[str, str]) -> Ite
 def _title(message: SipMessage) -> str:
     """The start line in short, with what makes this message special."""
     if message.status is not None:
-        return f"{message.title} ({message.method})"
+        reason = re.split(r" -+ |[;:]", message.reason)[0]  # some servers say more in it than a drawing has room for
+        return f"{message.status} {reason[:24]} ({message.method})"
     special = []
     if "imsglobreg" in message.first("to"):
         special.append("imsglobreg")
