@@ -17,6 +17,7 @@ import math
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -31,7 +32,7 @@ from testbed.topology.plan import SIP_PORT, Plan, ServerPlan
 
 CONFIGURATION = Path(__file__).with_name("kamailio")
 HSS_READY, CX_OPEN, KAMAILIO_READY = "\nready\n", "Cx is open", "<script>: ready"
-STOP_DEADLINE_S = 5.0
+HSS_DEADLINE_S, STOP_DEADLINE_S = 20.0, 2.0
 LOOK_AGAIN_S = 0.02
 LAST_WORDS = 6  # lines
 
@@ -106,31 +107,24 @@ class Core:
         self._hss, self._scscf = plan.server("hss"), plan.server("scscf")
 
     def start(self) -> None:
-        """Start everything; :meth:`wait_ready` follows.  Raises RigError when something is missing."""
+        """Start everything; :meth:`wait_ready` follows.  Raises RigError when something is missing or dies at once.
+
+        The HSS comes first and is waited for: Kamailio's Diameter peer knocks once, and then not again for long.
+        """
         if shutil.which("kamailio") is None:
             mend = "install it: apt-get install kamailio kamailio-ims-modules (or `make setup`)"
             raise RigError("kamailio is not installed", where="IMS core", mend=mend)
         for path in (self._logs, self._files):
             path.mkdir(parents=True, exist_ok=True)
         self._start_hss()
+        self._wait(self._daemons, HSS_DEADLINE_S)
         self._start_scscf()
         for pcscf in self._plan.pcscfs():
             self._start_pcscf(pcscf)
 
     def wait_ready(self, deadline_s: float = 20.0) -> None:
         """Wait until every daemon serves and Cx is open; RigError with the daemon's own last words otherwise."""
-        until = time.monotonic() + deadline_s
-        waiting = list(self._daemons)
-        while waiting:
-            waiting = [daemon for daemon in waiting if daemon.ready not in daemon.said()]
-            if failures := self.failures():
-                raise RigError(failures[0], where="IMS core", mend=f"see the logs in {self._logs}")
-            if waiting and time.monotonic() > until:
-                late = waiting[0]
-                what = f"{late.name} is not ready after {deadline_s:g} s; it last said:\n    {late.last_words()}"
-                raise RigError(what, where="IMS core", mend=f"see the logs in {self._logs}")
-            if waiting:
-                _wait(waiting[0].process, LOOK_AGAIN_S)
+        self._wait(self._daemons, deadline_s)
 
     def failures(self) -> list[str]:
         """What has died since it was started, each with its last words."""
@@ -147,13 +141,28 @@ class Core:
         until = time.monotonic() + STOP_DEADLINE_S
         for daemon in reversed(self._daemons):
             if not _wait(daemon.process, max(0.0, until - time.monotonic())):
-                daemon.process.kill()
+                # A Kamailio told to end while it still starts its processes hangs, and they would outlive it.
+                os.killpg(daemon.process.pid, signal.SIGKILL)
                 daemon.process.wait()
         self._daemons = []
 
     def process(self, name: str) -> subprocess.Popen[bytes]:
         """The process of a daemon (`hss`, `scscf`, `pcscf-lte`), for a test that wants it to fail."""
         return next(daemon.process for daemon in self._daemons if daemon.name == name)
+
+    def _wait(self, daemons: Sequence[_Daemon], deadline_s: float) -> None:
+        until = time.monotonic() + deadline_s
+        waiting = list(daemons)
+        while waiting:
+            waiting = [daemon for daemon in waiting if daemon.ready not in daemon.said()]
+            if failures := self.failures():
+                raise RigError(failures[0], where="IMS core", mend=f"see the logs in {self._logs}")
+            if waiting and time.monotonic() > until:
+                late = waiting[0]
+                what = f"{late.name} is not ready after {deadline_s:g} s; it last said:\n    {late.last_words()}"
+                raise RigError(what, where="IMS core", mend=f"see the logs in {self._logs}")
+            if waiting:
+                _wait(waiting[0].process, LOOK_AGAIN_S)
 
     def _start_hss(self) -> None:
         argv = [sys.executable, "-m", "testbed.core.hss", "--listen", self._hss.addresses[4]]

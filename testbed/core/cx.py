@@ -6,11 +6,11 @@ module except as the vectors that the S-CSCF asked for.
 
 from __future__ import annotations
 
-import secrets
+import html
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
-from xml.sax.saxutils import escape
 
 from diameter.message import Avp, constants
 
@@ -65,7 +65,7 @@ class Asked:
 class Cx:
     """The HSS of one home network.  Requests come one at a time, or the caller sees to it."""
 
-    def __init__(self, store: SubscriberStore, random: Callable[[int], bytes] = secrets.token_bytes) -> None:
+    def __init__(self, store: SubscriberStore, random: Callable[[int], bytes] = os.urandom) -> None:
         self._store, self._random = store, random
         self._serving: dict[str, str] = {}  # impi -> the S-CSCF that its user is registered at
 
@@ -140,12 +140,12 @@ class Cx:
 def user_profile(subscriber: Subscriber) -> str:
     """The user profile (TS 29.228 annex E): all public identities in one implicit registration set, none barred."""
     identities = "".join(
-        f"<PublicIdentity><BarringIndication>0</BarringIndication><Identity>{escape(impu)}</Identity></PublicIdentity>"
+        f"<PublicIdentity><BarringIndication>0</BarringIndication><Identity>{html.escape(impu)}</Identity></PublicIdentity>"
         for impu in subscriber.impus
     )
     return (
         '<?xml version="1.0" encoding="UTF-8"?><IMSSubscription>'
-        f"<PrivateID>{escape(subscriber.impi)}</PrivateID><ServiceProfile>{identities}</ServiceProfile>"
+        f"<PrivateID>{html.escape(subscriber.impi)}</PrivateID><ServiceProfile>{identities}</ServiceProfile>"
         "</IMSSubscription>"
     )
 
