@@ -6,6 +6,7 @@ import random
 from dataclasses import dataclass, field
 
 from sip_client import Line, NameAddr
+
 from testbed.ims.message import Request, Response
 
 SDP = b"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 49170 RTP/AVP 0\r\n"
