@@ -26,6 +26,7 @@ from testbed.rig.kernel import uml
 Kernel = Literal["host", "uml"]
 GUEST = "TESTBED_GUEST"  # in the environment of everything that runs inside a guest: which kernel that is
 PROBE_DEADLINE_S = 20.0
+CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_NET_RAW": 13, "CAP_SYS_ADMIN": 21}  # a container's root may lack them
 HOST_MEND = "use --kernel uml, which needs neither root nor modules; `testbed doctor` lists what is missing"
 # What a wired rig asks of a kernel, in words; the names are those of testbed.rig.kernel.probe.
 FEATURES = {
@@ -73,8 +74,17 @@ def host_lacks() -> str:
     """What keeps a rig from running on the host's own kernel, in a sentence; empty when nothing does."""
     found = probe_host()
     missing = [FEATURES[name] for name, why in found.items() if why is not None]
-    missing += [] if os.geteuid() == 0 else ["root's privileges"]
+    missing += missing_privileges()
     return f"it lacks {', '.join(missing)}" if missing else ""
+
+
+def missing_privileges() -> list[str]:
+    """What we may not do that a rig on the host's kernel asks for."""
+    if os.geteuid() != 0:
+        return ["root's privileges"]
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("CapEff:"))
+    held = int(line.split()[1], 16)
+    return [name for name, bit in CAPABILITIES.items() if not held >> bit & 1]
 
 
 @functools.cache

@@ -86,9 +86,12 @@ def _esp(ends: tuple[str, str]) -> None:
         for number, (auth, encr) in enumerate((auth, encr) for auth in AUTHENTICATION for encr in ENCRYPTION):
             keys = (bytes(range(1, 1 + key_sizes[auth])), bytes(range(1, 1 + key_sizes[encr])))
             sa = SecurityAssociation(*ends, 5062, 5064, SPI + number, "out", auth, keys[0], encr, keys[1], reqid=2)
-            xfrm.add(sa)
-            if number == 0:
-                xfrm.protect(sa)
+            try:
+                xfrm.add(sa)
+                if number == 0:
+                    xfrm.protect(sa)
+            except DriverError as refused:
+                raise DriverError(f"{auth} with {encr}: {refused.what.rpartition(': ')[2]}") from refused
     finally:
         xfrm.close()
 
