@@ -110,7 +110,7 @@ def security_findings(ends: Mapping[str, End | None], expect: Expectations, decr
             if not message.protected and not (message.method == "REGISTER" and _may_be_bare(message.status))
         ]
         if bare and expect.protected and decrypted:
-            sentence = f"{len(bare)} SIP messages at {name} went outside ESP, the first a {bare[0].title}"
+            sentence = f"{len(bare)} SIP messages at {name} went outside ESP, the first of them {bare[0].title}"
             found.append(Finding(Verdict.FAILED, sentence))
     return found
 

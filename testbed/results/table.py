@@ -140,7 +140,8 @@ def _above_floor(handoff: Handoff) -> list[RenderableType]:
         return [Text()]
     table = _plain("above the floor, and whose it is", "uplink", "downlink")
     for name in sorted(names, key=lambda name: -max(shares[way].get(name, 0.0) for way in WAYS)):
-        table.add_row(words.whose(name), *(words.milliseconds(shares[way].get(name, 0.0), signed=True) for way in WAYS))
+        each = (shares[way].get(name, 0.0) if shares[way] else None for way in WAYS)  # None: not apportioned
+        table.add_row(words.whose(name), *(words.milliseconds(ms, signed=True) for ms in each))
     return [table]
 
 

@@ -77,8 +77,8 @@ def handoff_time(handoff: Handoff) -> str:
     """What the phases sum to."""
     if handoff.handoff_ms is None:
         return "media never flowed both ways over the new access"
-    if handoff.procedure == Procedure.MAKE_BEFORE_BREAK and not handoff.handoff_ms:
-        return "nothing was left to do at the trigger: the session had been moved"
+    if handoff.procedure == Procedure.MAKE_BEFORE_BREAK:
+        return f"the session had been moved before the trigger; all was over {handoff.handoff_ms:.1f} ms after it"
     return f"{handoff.handoff_ms:.1f} ms from the trigger to media both ways"
 
 
@@ -91,7 +91,7 @@ def milliseconds(value: float | None, *, signed: bool = False) -> str:
     """`83.0 ms`, and a dash for what is not known."""
     if value is None:
         return "–"
-    text = f"{value:+.1f}" if signed else f"{value:.1f}"
+    text = f"{value:+.1f}" if signed and abs(value) >= 0.05 else f"{value:.1f}".replace("-0.0", "0.0")
     return f"{text.replace('-', '−')} ms"
 
 

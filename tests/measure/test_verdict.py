@@ -99,7 +99,7 @@ def test_missing_markers_are_named(good: tuple[End, End, HandoffFigures]) -> Non
 def test_sip_outside_esp_is_the_products_failure(tmp_path: Path) -> None:
     ue, _ = ends(tmp_path, Call(extra_ue=((80.0, udp_packet(WIFI, 5060, P_WIFI, 5060, sip("INVITE", 3)), True),)))
     assert sentences(security_findings({"ue": ue}, EXPECT, decrypted=True)) == [
-        "failed: 1 SIP messages at ue went outside ESP, the first a INVITE"
+        "failed: 1 SIP messages at ue went outside ESP, the first of them INVITE"
     ]
     assert security_findings({"ue": ue}, replace(EXPECT, protected=False), decrypted=True) == []
 
