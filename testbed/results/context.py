@@ -20,6 +20,7 @@ class KernelInfo:
     name: str  # host | uml
     release: str
     clock: str = "real"
+    build: str | None = None  # of a uml: debian | rig
 
 
 @dataclass(frozen=True)

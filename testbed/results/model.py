@@ -17,6 +17,7 @@ class Kernel(_Record):
     name: str
     release: str
     clock: str = "real"
+    build: str | None = None  # of a uml: debian | rig
 
 
 class Measured(_Record):

@@ -7,7 +7,7 @@ import secrets
 import select
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -87,6 +87,22 @@ def test_the_captures_stamps_have_nanoseconds_and_the_link_type_sll2(tmp_path: P
     assert "Linux cooked-mode capture v2" in said
     assert "nanoseconds" in said
     assert len(tshark(capture.path, "-Y", f"!icmp && frame contains {SENTINEL.encode().hex(':')}")) == 2
+
+
+def test_a_rig_may_start_the_capture_in_the_namespace_itself(pair: tuple[str, str], tmp_path: Path) -> None:
+    left, started = pair[0], []
+
+    def spawn(argv: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
+        started.append(list(argv))
+        with log.open("wb") as stream:
+            return subprocess.Popen(["nsenter", f"--net=/run/netns/{left}", *argv], stdout=stream, stderr=stream)
+
+    capture = Capture(tmp_path / "ue.pcapng", namespace=left, spawn=spawn)
+    with capture, socket_in_namespace(left) as sender:
+        sender.sendto(b"inside", ("10.77.0.2", 4000))
+        capture.stop()
+    assert "netns" not in started[0]
+    assert len(tshark(capture.path, "-Y", "udp.dstport == 4000 && !icmp")) == 1
 
 
 def test_a_namespace_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import html
 import itertools
 import json
+import os
 import random
+import re
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -94,6 +97,19 @@ def test_the_gap_is_the_one_that_tshark_measures(folder: RunFolder) -> None:
         times = [int(line.replace(b".", b"")) for line in said.stdout.split()]
         gap = max(later - earlier for earlier, later in itertools.pairwise(times)) / 1e6
         assert getattr(handoff.interruption_ms, way).gap == pytest.approx(gap, abs=0.01)
+
+
+def test_the_reports_own_command_shows_the_protected_sip_with_good_check_values(folder: RunFolder) -> None:
+    run(folder)
+    page = html.unescape((folder.path / "report.html").read_text())
+    variable, *command = re.findall(r"<code>(WIRESHARK_CONFIG_DIR=.*?)</code>", page)[0].split()
+    command += ["-n", "-T", "fields", "-e", "sip.CSeq.method", "-e", "sip.Status-Code", "-e", "esp.icv_good"]
+    environment = {**os.environ, variable.split("=")[0]: variable.split("=")[1]}
+    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=folder.path, env=environment)
+    assert [line.split("\t") for line in done.stdout.splitlines()] == [
+        ["REGISTER", "", ""], ["REGISTER", "401", ""], ["REGISTER", "", "1"], ["REGISTER", "200", "1"],
+        ["INVITE", "", "1"], ["INVITE", "200", "1"], ["ACK", "", "1"],
+    ]  # fmt: skip
 
 
 def test_a_run_can_be_analysed_again_from_its_folder_with_the_same_result(folder: RunFolder) -> None:
