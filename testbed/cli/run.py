@@ -13,6 +13,7 @@ import click
 from testbed.errors import RigError, UsageError
 
 if TYPE_CHECKING:
+    from testbed.rig.kernel.uml import Clock
     from testbed.scenario.model import Scenario
 
 DEFAULT_TOPOLOGY = "two-access"
@@ -27,6 +28,13 @@ TOOLS = {"kamailio": "kamailio kamailio-ims-modules kamailio-python3-modules", "
     "--topology", metavar="FILE", default=DEFAULT_TOPOLOGY, show_default=True, help="A file, or one that ships."
 )
 @click.option("--kernel", type=click.Choice(["auto", "host", "uml"]), default="auto", show_default=True)
+@click.option(
+    "--clock",
+    type=click.Choice(["real", "simulated"]),
+    default="real",
+    show_default=True,
+    help="Simulated time needs the rig kernel (`testbed kernel build`).",
+)
 @click.option(
     "--runs",
     type=click.Path(path_type=Path, file_okay=False),
@@ -57,6 +65,7 @@ def run(
     list_them: bool,
     topology: str,
     kernel: str,
+    clock: Clock,
     runs: Path,
     repeat: int,
     as_json: bool,
@@ -86,7 +95,7 @@ def run(
     scenario = chosen(name, settings, ip=int(ip) if ip else None, **options)
     path = fitting_topology(scenario, topology)
     check_tools(rig)
-    _choose_kernel(kernel, runs)
+    _choose_kernel(kernel, clock, runs)
 
     from testbed.cli.repeats import Repeats
     from testbed.scenario.runner import RunOptions
@@ -125,15 +134,15 @@ def check_tools(rig: str) -> None:
         raise RigError(f"{' and '.join(missing)} cannot be found", where="this machine", mend=mend)
 
 
-def _choose_kernel(wanted: str, runs: Path) -> None:
+def _choose_kernel(wanted: str, clock: Clock, runs: Path) -> None:
     """Go on where this kernel will do; else repeat the command line in a guest and end with its status."""
     from testbed.rig.kernel.choose import choose, repeat_in_guest
 
-    choice = choose(wanted)
+    choice = choose(wanted, clock)
     if choice.kernel == "host":
         return
     click.echo(f"kernel {choice.kernel}: {choice.reason}", err=True)
-    sys.exit(repeat_in_guest([runs.absolute()]))
+    sys.exit(repeat_in_guest([runs.absolute()], clock=clock))
 
 
 def _with_settings(scenario: Scenario, settings: tuple[str, ...]) -> Scenario:

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from testbed.scenario.runner import Recorded
 
 
-def run_context(scenario: Scenario, plan: Plan, recorded: Recorded, *, kernel: str, release: str) -> RunContext:
+def run_context(scenario: Scenario, plan: Plan, recorded: Recorded, kernel: KernelInfo) -> RunContext:
     """Put together what scenario, plan and runner know."""
     moving, far = plan.ues[MOVING], plan.ues[FAR]
     return RunContext(
         scenario=scenario.name,
         topology=plan.topology,
-        kernel=KernelInfo(kernel, release),
+        kernel=kernel,
         started=recorded.started,
         ended=datetime.now(UTC),
         ue_addresses={access: _ue_addresses(plan, access) for access in moving.accesses},

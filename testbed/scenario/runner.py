@@ -19,9 +19,9 @@ from testbed.core.core import Core, CoreOptions
 from testbed.errors import DriverError, ProductFailure, RigError, TestbedError
 from testbed.measure.capture import Capture, CaptureStats, socket_in_namespace
 from testbed.measure.markers import MARKER_ADDRESS, encode_marker
-from testbed.results.context import Lateness, RunContext
+from testbed.results.context import KernelInfo, Lateness, RunContext
 from testbed.results.folder import RunFolder
-from testbed.rig.kernel.choose import current
+from testbed.rig.kernel.choose import current, current_build, current_clock
 from testbed.rig.rig import Rig
 from testbed.scenario.evidence import run_context
 from testbed.scenario.model import Scenario
@@ -109,7 +109,8 @@ class Run:
 
     def context(self) -> RunContext:
         """What `analyse` needs beside the folder."""
-        return run_context(self.scenario, self.plan, self.recorded, kernel=current(), release=platform.release())
+        kernel = KernelInfo(current(), platform.release(), current_clock(), current_build())
+        return run_context(self.scenario, self.plan, self.recorded, kernel)
 
     async def _on_rig(self) -> None:
         with self.stage("rig", f"{len(self.plan.namespaces)} namespaces, cables and links"):

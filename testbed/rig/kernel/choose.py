@@ -1,8 +1,8 @@
 """Which kernel a rig runs on: the host's own, or a User-mode Linux guest that the same command line is repeated in.
 
-    choice = choose(wanted)                       # "auto", "host" or "uml"
+    choice = choose(wanted, clock)                # "auto", "host" or "uml"; "real" or "simulated"
     if choice.kernel != "host":
-        sys.exit(repeat_in_guest([runs, state]))  # the same command, in there, where choose() says "host"
+        sys.exit(repeat_in_guest([runs, state], clock=clock))  # the same command, in there, where choose() says "host"
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ from typing import Literal
 
 import drivers
 import testbed
-from testbed.errors import RigError
+from testbed.errors import RigError, UsageError
 from testbed.rig.kernel import uml
+from testbed.rig.kernel.uml import Clock
 
 Kernel = Literal["host", "uml"]
-GUEST = "TESTBED_GUEST"  # in the environment of everything that runs inside a guest: which kernel that is
+# In the environment of everything that runs inside a guest: which kernel that is, whose build, and its clock.
+GUEST, BUILD, CLOCK = "TESTBED_GUEST", "TESTBED_GUEST_BUILD", "TESTBED_GUEST_CLOCK"
 PROBE_DEADLINE_S = 20.0
 CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_NET_RAW": 13, "CAP_SYS_ADMIN": 21}  # a container's root may lack them
 HOST_MEND = "use --kernel uml, which needs neither root nor modules; `testbed doctor` lists what is missing"
@@ -52,10 +54,22 @@ def current() -> str:
     return os.environ.get(GUEST, "host")
 
 
-def choose(wanted: str = "auto") -> Choice:
+def current_build() -> str | None:
+    """Whose build of User-mode Linux this process runs on, "debian" or "rig"; None on the host."""
+    return os.environ.get(BUILD)
+
+
+def current_clock() -> Clock:
+    """Whether time is simulated where this process runs."""
+    return "simulated" if os.environ.get(CLOCK) == "simulated" else "real"
+
+
+def choose(wanted: str = "auto", clock: Clock = "real") -> Choice:
     """Decide by what a topology needs and what there is.  Raises RigError where the wanted kernel cannot do it."""
     if current() != "host":
         return Choice("host", f"inside the guest already ({current()})")
+    if clock == "simulated":
+        return _choose_simulated(wanted)
     lacks = "" if wanted == "uml" else host_lacks()
     if wanted in ("host", "auto") and not lacks:
         return Choice("host", "this kernel has everything that a rig needs, and we are root")
@@ -68,6 +82,15 @@ def choose(wanted: str = "auto") -> Choice:
         raise RigError(f"the host's kernel cannot carry a rig ({lacks}), and a guest cannot start: {missing.what}",
                        where="--kernel auto", mend=missing.mend)  # fmt: skip
     raise missing
+
+
+def _choose_simulated(wanted: str) -> Choice:
+    if wanted == "host":
+        what = "a machine's own kernel cannot simulate time"
+        raise UsageError(what, where="--clock simulated --kernel host", mend="use --kernel auto, or --clock real")
+    if missing := uml.lacks("simulated"):
+        raise missing
+    return Choice("uml", "simulated time, in the rig kernel")
 
 
 def host_lacks() -> str:
@@ -106,7 +129,7 @@ def probe_host() -> dict[str, str | None]:
     return {name: answers.get(name, "not probed") for name in FEATURES}
 
 
-def repeat_in_guest(writable: Sequence[Path], *, log: Path | None = None) -> int:
+def repeat_in_guest(writable: Sequence[Path], *, log: Path | None = None, clock: Clock = "real") -> int:
     """Run this process's own command line again inside a guest and return its exit status.
 
     The folders in `writable` (runs, state) are the host's own inside; they are made when they do not exist.
@@ -114,11 +137,19 @@ def repeat_in_guest(writable: Sequence[Path], *, log: Path | None = None) -> int
     if not sys.dont_write_bytecode:  # what the guest compiles is lost with it, and compiling is slow there
         for package in (testbed, drivers):
             compileall.compile_dir(package.__path__[0], quiet=2)
-    return run_in_guest([sys.executable, "-P", "-m", "testbed.cli.main", *sys.argv[1:]], writable, log=log)
+    return run_in_guest([sys.executable, "-P", "-m", "testbed.cli.main", *sys.argv[1:]], writable, log=log, clock=clock)
 
 
 def run_in_guest(
-    argv: Sequence[str], writable: Sequence[Path], *, log: Path | None = None, interactive: bool = False
+    argv: Sequence[str],
+    writable: Sequence[Path],
+    *,
+    log: Path | None = None,
+    interactive: bool = False,
+    clock: Clock = "real",
 ) -> int:
     """Run any command inside a guest and return its exit status; `interactive` gives it our keyboard."""
-    return uml.run(uml.GuestCommand(argv, writable, {GUEST: "uml"}, log=log, interactive=interactive))
+    build = uml.best()
+    environment = {GUEST: "uml", BUILD: build.name if build else "", CLOCK: clock}
+    command = uml.GuestCommand(argv, writable, environment, log=log, interactive=interactive, clock=clock, build=build)
+    return uml.run(command)

@@ -73,7 +73,8 @@ def make_root(job: dict[str, Any]) -> None:
 
 def settle(job: dict[str, Any]) -> None:
     """Everything that a rig may need, before a measured second could wait for it."""
-    subprocess.run(["modprobe", "-a", "-q", *job["load"]], check=False, stdin=subprocess.DEVNULL, env=PATH)
+    if job["load"]:
+        subprocess.run(["modprobe", "-a", "-q", *job["load"]], check=False, stdin=subprocess.DEVNULL, env=PATH)
     subprocess.run(["ip", "link", "set", "lo", "up"], check=False, stdin=subprocess.DEVNULL, env=PATH)
     name = job["hostname"].encode()
     LIBC.sethostname(name, len(name))

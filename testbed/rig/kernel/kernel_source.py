@@ -67,7 +67,7 @@ def _package_version(version: str, archive: Path) -> str:
     if asked:
         return asked
     mend = f"apt-get install --reinstall linux-source-{version}"
-    raise RigError("belongs to no installed package, so nobody knows which version it is", str(archive), mend)
+    raise RigError("belongs to no installed package: nobody knows its version", where=str(archive), mend=mend)
 
 
 def _candidate(package: str) -> str:

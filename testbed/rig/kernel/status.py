@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from testbed.errors import RigError
-from testbed.rig.kernel import choose, guest_process, uml
+from testbed.rig.kernel import choose, uml
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,7 @@ class KernelStatus:
     lacks: str
     mend: str | None
     features: Mapping[str, str | None]  # each of choose.FEATURES with the reason why it is missing; {} where not asked
+    build: str = ""  # of a uml: debian | rig
 
     @property
     def usable(self) -> bool:
@@ -54,7 +55,7 @@ def host() -> KernelStatus:
 
 
 def guest() -> KernelStatus:
-    """Debian's User-mode Linux.  Its features are known: it is one build."""
-    missing, binary = uml.lacks(), uml.find(uml.BINARY)
-    release = guest_process.release(binary) if binary else ""
-    return KernelStatus("uml", release, missing.what if missing else "", missing.mend if missing else None, {})
+    """The User-mode Linux that a guest gets.  Its features are known: it is Debian's one build, or the rig kernel."""
+    missing, build = uml.lacks(), uml.best()
+    why, mend = (missing.what, missing.mend) if missing else ("", None)
+    return KernelStatus("uml", build.release if build else "", why, mend, {}, build.name if build else "")

@@ -5,6 +5,9 @@ netem and ESP.  What the command prints, its exit status, the terminal's size an
 the folders named as writable are the host's own, everything else that the guest writes is gone with it.
 
 The guest dies with us, however we die (see `guest_process.contained`); Ctrl-\\ is the way out of one that hangs.
+
+There are two builds: Debian's, and the rig kernel that this project builds (see build.py), which can simulate time: its
+clock stands still while anything computes, and jumps when everything waits.
 """
 
 from __future__ import annotations
@@ -19,10 +22,10 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from testbed.errors import RigError
-from testbed.rig.kernel import guest_process, relay
+from testbed.rig.kernel import guest_process, relay, rig_kernel
 from testbed.rig.kernel.guest_folder import guest_folder
 
 BINARY = "linux.uml"  # Debian: user-mode-linux
@@ -34,6 +37,10 @@ LOAD = (
     "nf_tables", "nft_chain_nat", "sctp", "gtp", "authenc", "echainiv", "crypto_null", "cbc", "hmac", "sha1_generic",
     "md5", "aes_generic", "des_generic",
 )  # fmt: skip
+Clock = Literal["real", "simulated"]
+# In simulated time the jitter entropy collector of 6.12 waits for a clock that stands still while it computes.
+SIMULATED = ("time-travel=inf-cpu", "initcall_blacklist=jent_mod_init")
+BUILD_IT = "testbed kernel build"
 GUEST_FAILED = 125
 START_DEADLINE_S = 60.0  # 2 s on an idle machine
 MEMORY_MIB, LEAST_MEMORY_MIB = 2048, 640
@@ -47,6 +54,16 @@ LAST_WORDS = {
 
 
 @dataclass(frozen=True)
+class Build:
+    """A build of User-mode Linux, and where its modules are (None: it has everything built in)."""
+
+    name: Literal["debian", "rig"]
+    binary: Path
+    release: str
+    modules: Path | None = None
+
+
+@dataclass(frozen=True)
 class GuestCommand:
     """What to run inside, and which folders of the host it may write (they are made when they do not exist)."""
 
@@ -56,17 +73,33 @@ class GuestCommand:
     memory_mib: int = MEMORY_MIB  # at most; less where /dev/shm has less
     log: Path | None = None  # takes what the guest's kernel says
     interactive: bool = False  # the command gets our terminal's keyboard too
+    clock: Clock = "real"
+    build: Build | None = None  # the one that `best` names when not given
 
 
-def lacks() -> RigError | None:
+def best() -> Build | None:
+    """The build that guests run on: the rig kernel where it has been built, else Debian's; None where neither is."""
+    if kernel := rig_kernel.find():
+        return Build("rig", kernel.binary, kernel.release)
+    if stock := find(BINARY):
+        return Build("debian", Path(stock), guest_process.release(stock), MODULES)
+    return None
+
+
+def lacks(clock: Clock = "real") -> RigError | None:
     """Why no guest can start on this machine, as far as that can be seen without starting one."""
-    for tool, package in ((BINARY, "user-mode-linux"), ("modprobe", "kmod"), ("unshare", "util-linux")):
+    build = best()
+    if clock == "simulated" and (build is None or build.name != "rig"):
+        what = "simulated time needs the rig kernel, which is not built"
+        return RigError(what, where="--clock simulated", mend=BUILD_IT)
+    if build is None:
+        return _cannot(f"{BINARY} is not installed", "apt-get install user-mode-linux (or `make setup`)")
+    for tool, package in (("modprobe", "kmod"), ("unshare", "util-linux")):
         if find(tool) is None:
             return _cannot(f"{tool} is not installed", f"apt-get install {package} (or `make setup`)")
-    release = guest_process.release(str(find(BINARY)))
-    if not (MODULES / release).is_dir():
-        found = ", ".join(path.name for path in sorted(MODULES.glob("*"))) or "none"
-        what = f"the guest's kernel is {release}, but the modules in {MODULES} are for: {found}"
+    if build.modules and not (build.modules / build.release).is_dir():
+        found = ", ".join(path.name for path in sorted(build.modules.glob("*"))) or "none"
+        what = f"the guest's kernel is {build.release}, but the modules in {build.modules} are for: {found}"
         return _cannot(what, "apt-get install --reinstall user-mode-linux")
     room = _room_mib()
     if room < LEAST_MEMORY_MIB:
@@ -85,23 +118,26 @@ def run(command: GuestCommand) -> int:
 
     Raises RigError when the guest itself does not start or breaks; the message ends with the kernel's last words.
     """
-    if missing := lacks():
+    if missing := lacks(command.clock):
         raise missing
+    build = command.build or best()
+    assert build is not None  # `lacks` has looked
     for path in command.writable:
         _make_writable(path)
     with guest_folder() as folder:
-        (folder / "job.json").write_text(json.dumps(_job(command)))
+        (folder / "job.json").write_text(json.dumps(_job(command, build)))
         log = command.log or folder / "kernel.log"
-        news = _boot(folder, command, log)
+        news = _boot(folder, command, build, log)
         if "status" not in news or news["status"] == str(GUEST_FAILED):
             raise _broken(news, log, keep=command.log is None)
         return int(news["status"])
 
 
-def _boot(folder: Path, command: GuestCommand, log: Path) -> dict[str, str]:
+def _boot(folder: Path, command: GuestCommand, build: Build, log: Path) -> dict[str, str]:
     """Start the guest and relay between it and our own terminal or files until it ends; what it told us."""
     memory = min(command.memory_mib, _room_mib())
-    program = [str(find(BINARY)), f"mem={memory}M", f"uml_dir={folder}/", "rootfstype=hostfs", "rootflags=/", "ro"]
+    program = [str(build.binary), f"mem={memory}M", f"uml_dir={folder}/", "rootfstype=hostfs", "rootflags=/", "ro"]
+    program += SIMULATED if command.clock == "simulated" else ()
     with relay.Relays(interactive=command.interactive) as relays, log.open("wb") as words:
         argv = [*program, *guest_process.BOOT, *relays.consoles(), *guest_process.init(folder)]
         guest = guest_process.Guest(argv, folder, words, relays.theirs)
@@ -114,7 +150,7 @@ def _boot(folder: Path, command: GuestCommand, log: Path) -> dict[str, str]:
     return relays.news
 
 
-def _job(command: GuestCommand) -> dict[str, Any]:
+def _job(command: GuestCommand, build: Build) -> dict[str, Any]:
     size = shutil.get_terminal_size()
     return {
         "argv": list(command.argv),
@@ -122,8 +158,8 @@ def _job(command: GuestCommand) -> dict[str, Any]:
         "env": {**os.environ, "PATH": _path(), **command.environment},
         "hostname": socket.gethostname(),  # the one that /etc/hosts knows
         "writable": [str(path.resolve()) for path in command.writable],
-        "modules": str(MODULES),
-        "load": LOAD,
+        "modules": str(build.modules or ""),
+        "load": LOAD if build.modules else (),
         "terminals": [os.isatty(1), os.isatty(2)],
         "one": relay.same_file(1, 2),
         "interactive": command.interactive,
