@@ -17,7 +17,7 @@ setup: $(READY) ## prepare this machine: Debian packages and .venv (root, or sud
 
 # Only where one of the files it follows from has changed: a second `make demo` starts at once.
 $(READY): $(SETUP_FROM)
-	@ansible/bootstrap "$(PYTHON)" "$(VENV)"
+	@ansible/bootstrap "$(PYTHON)"
 	@touch $@
 
 demo: setup ## one seamless handoff, measured; then the same trigger without the proposal
