@@ -98,7 +98,7 @@ def line(event: Progress, elapsed_s: float) -> str:
 
 def duration(seconds: float, short: bool) -> str:
     """Milliseconds where phases of a handoff are told, seconds elsewhere."""
-    return f"{seconds * 1000:.1f} ms" if short and seconds < 10 else f"{seconds:.2f} s"
+    return f"{seconds * 1000:.1f} ms" if short and seconds < 1 else f"{seconds:.2f} s"
 
 
 def _title(board: Board, width: int) -> Text:
