@@ -190,10 +190,7 @@ class Core:
         options = self.options
         numbers = {"LINGER_S": max(1, math.ceil(options.linger_s))}
         numbers |= {"MIN_EXPIRES": options.min_expires_s, "MAX_EXPIRES": options.max_expires_s}
-        plain = () if options.profile == "seamless" else ("WITHOUT_SEAMLESS_IMS",)
-        self._kamailio(
-            self._scscf, "scscf", [f"udp:{address}:{SIP_PORT}"], values | {"CDP_FILE": str(peers)}, numbers, plain
-        )
+        self._kamailio(self._scscf, "scscf", [f"udp:{address}:{SIP_PORT}"], values | {"CDP_FILE": str(peers)}, numbers)
         hss = self._daemons[0]
         self._daemons[0] = replace(hss, ready=CX_OPEN)  # ready means: an S-CSCF is connected
 
@@ -215,7 +212,6 @@ class Core:
         listen: Sequence[str],
         values: dict[str, str],
         numbers: dict[str, int],
-        plain: Sequence[str] = (),
     ) -> None:
         runtime = self._files / server.name
         runtime.mkdir(exist_ok=True)
@@ -227,8 +223,8 @@ class Core:
             argv.append(f"--substdefs=!{name}!{value}!g")
         for name, number in numbers.items():
             argv += ["-A", f"{name}={number}"]
-        for name in plain:
-            argv += ["-A", name]
+        if self.options.profile == "release7":
+            argv += ["-A", "WITHOUT_SEAMLESS_IMS"]
         if self.options.debug:
             argv += ["-A", "LOG=3"]
         self._daemon(server.name, argv, KAMAILIO_READY)
