@@ -58,7 +58,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
 
     monkeypatch.setattr("testbed.cli.repeats.run_scenario", passes)
     monkeypatch.setattr("testbed.cli.repeats.media_strips", lambda folder, width: [])
-    monkeypatch.setattr("testbed.rig.kernel.choose.choose", lambda wanted: Choice("host", "a test"))
+    monkeypatch.setattr("testbed.rig.kernel.choose.choose", lambda wanted, clock: Choice("host", "a test"))
     monkeypatch.setattr("testbed.rig.kernel.uml.find", lambda tool: f"/usr/bin/{tool}")
     return starts
 
@@ -209,7 +209,7 @@ def test_a_run_that_is_interrupted_undoes_and_keeps_what_it_has(
 def test_what_is_wrong_is_said_in_a_sentence_before_anything_is_started(
     started: list[Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, argv: list[str], what: str
 ) -> None:
-    monkeypatch.setattr("testbed.rig.kernel.choose.choose", lambda wanted: pytest.fail("it was started"))
+    monkeypatch.setattr("testbed.rig.kernel.choose.choose", lambda wanted, clock: pytest.fail("it was started"))
     outcome = invoke(*argv, runs=tmp_path / "runs")
     assert isinstance(outcome.exception, TestbedError), outcome.output
     assert outcome.exception.exit_code == 2
@@ -227,7 +227,7 @@ def test_a_missing_tool_is_told_with_its_package_before_anything_is_started(
     started: list[Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("testbed.rig.kernel.uml.find", lambda tool: None if tool == "kamailio" else "/usr/bin/x")
-    monkeypatch.setattr("testbed.rig.kernel.choose.choose", lambda wanted: pytest.fail("it was started"))
+    monkeypatch.setattr("testbed.rig.kernel.choose.choose", lambda wanted, clock: pytest.fail("it was started"))
     outcome = invoke("release7", runs=tmp_path)
     assert isinstance(outcome.exception, TestbedError)
     assert outcome.exception.exit_code == 3
@@ -240,15 +240,15 @@ def test_where_this_kernel_will_not_do_the_command_line_is_repeated_in_a_guest(
 ) -> None:
     asked: list[Any] = []
 
-    def repeat_in_guest(writable: list[Path]) -> int:
-        asked.append(writable)
+    def repeat_in_guest(writable: list[Path], *, clock: str) -> int:
+        asked.append((writable, clock))
         return 4
 
-    monkeypatch.setattr("testbed.rig.kernel.choose.choose", lambda wanted: Choice("uml", f"asked for {wanted}"))
+    monkeypatch.setattr("testbed.rig.kernel.choose.choose", lambda wanted, clock: Choice("uml", f"asked for {wanted}"))
     monkeypatch.setattr("testbed.rig.kernel.choose.repeat_in_guest", repeat_in_guest)
-    outcome = invoke("release7", "--kernel", "uml", "--json", runs=tmp_path / "runs")
+    outcome = invoke("release7", "--kernel", "uml", "--clock", "simulated", "--json", runs=tmp_path / "runs")
     assert (outcome.exit_code, outcome.stdout, started) == (4, "", [])
-    assert asked == [[tmp_path / "runs"]]
+    assert asked == [([tmp_path / "runs"], "simulated")]
     assert "asked for uml" in outcome.stderr
 
 
