@@ -38,6 +38,6 @@ def report_html(result: Result, story: Story) -> str:
 
 
 def css_class(name: str) -> str:
-    """A word as a class name: `far UE` is `far-ue`; a server's name is `server`."""
+    """A word as a class name: `far UE` is `far-ue`; all P-CSCFs are `pcscf`."""
     slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-    return "server" if slug.startswith(("pcscf", "scscf")) else slug
+    return next((server for server in ("pcscf", "scscf") if slug.startswith(server)), slug)

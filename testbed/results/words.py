@@ -84,7 +84,11 @@ def handoff_time(handoff: Handoff) -> str:
 
 def whose(name: str) -> str:
     """Whose milliseconds above the floor are, so that it explains itself."""
-    return "packet grid (nobody's)" if name == "measurement" else name
+    if name == "measurement":
+        return "packet grid (nobody's)"
+    if name.startswith("pcscf"):  # servers are called like their capture
+        return f"P-CSCF {name[5:].strip('-')}".strip()
+    return "S-CSCF and HSS" if name.startswith("scscf") else name
 
 
 def milliseconds(value: float | None, *, signed: bool = False) -> str:
