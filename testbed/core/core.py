@@ -60,6 +60,7 @@ class CoreOptions:
     ipv6: bool = True  # whether P-CSCFs listen for IPv6 UEs
     connections: int = 0  # protected port pairs of a P-CSCF; 0: as many as its accesses may need
     debug: bool = False
+    seed: int | None = None  # what the HSS draws its RANDs from; random without
     store: Path | None = None  # an HSS of one's own subscribers; otherwise those given to Core, in memory only
 
 
@@ -167,6 +168,8 @@ class Core:
     def _start_hss(self) -> None:
         argv = [sys.executable, "-m", "testbed.core.hss", "--listen", self._hss.addresses[4]]
         argv += ["--realm", self._plan.domain, "--scscf", self._scscf_identity]
+        if self.options.seed is not None:
+            argv += ["--seed", str(self.options.seed)]
         if self.options.store:
             self._daemon("hss", [*argv, "--store", str(self.options.store)], HSS_READY)
             return

@@ -12,6 +12,7 @@ import argparse
 import json
 import logging
 import os
+import random
 import signal
 import sys
 import threading
@@ -148,6 +149,7 @@ def _options(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=PORT)
     parser.add_argument("--realm", required=True, help="the home network's domain")
     parser.add_argument("--scscf", action="append", default=[], help="Diameter identity of an S-CSCF we answer")
+    parser.add_argument("--seed", type=int, help="draw RANDs from it, so that they repeat; random without")
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--store", type=Path, help="subscribers, as `testbed subscriber` keeps them")
     source.add_argument("--subscribers-on-stdin", action="store_true")
@@ -165,7 +167,8 @@ def main(argv: list[str]) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
     try:
-        node = _node(options, Cx(_store(options)))
+        draw = os.urandom if options.seed is None else random.Random(f"hss {options.seed}").randbytes
+        node = _node(options, Cx(_store(options), draw))
         node.start()
     except OSError as refused:
         where = f"HSS {options.listen}:{options.port}"

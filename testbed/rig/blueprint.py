@@ -7,11 +7,13 @@ plan is the same to the last byte.
 from __future__ import annotations
 
 import ipaddress
+import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from drivers.link.interfaces import NAME_LENGTH, CableEnd, address, bridge, cable, neighbour, route, swallow, switch
-from drivers.link.netlink import Request
+from drivers.link.netem import NetemShaper
+from drivers.link.netlink import Netlink, Request
 from drivers.protocols import AccessAddress, Family, Shape
 from testbed.errors import RigError
 from testbed.topology.plan import BACKBONE, NETWORK_LINK, SERVER_DEVICE, UE_CABLE, AccessPlan, Plan
@@ -112,6 +114,14 @@ def uplink_and_downlink(access: AccessPlan) -> tuple[Shaped, Shaped]:
     """The two devices of an access's namespace whose shape a trigger changes, as they are to begin with."""
     uplink = Shaped(access.namespace, NETWORK_LINK_INDEX, NETWORK_LINK, access.shape)
     return uplink, Shaped(access.namespace, UE_CABLE_INDEX, UE_CABLE, Shape())
+
+
+def shaper(shaped: Shaped, netlink: Netlink, seed: int | None) -> NetemShaper:
+    """What shapes a device, through a socket in its namespace; from the rig's seed each device has one of its own."""
+    where = f"{shaped.namespace}/{shaped.device}"
+    return NetemShaper(
+        netlink, shaped.index, where, None if seed is None else random.Random(f"netem {where} {seed}").getrandbits(64)
+    )
 
 
 def subnet(address: AccessAddress) -> str:

@@ -8,21 +8,20 @@ from __future__ import annotations
 from dataclasses import replace
 
 from drivers.link.interfaces import switch
-from drivers.link.netem import NetemShaper
 from drivers.link.netlink import Netlink
-from testbed.rig.blueprint import UE_CABLE_INDEX, uplink_and_downlink
+from testbed.rig.blueprint import UE_CABLE_INDEX, shaper, uplink_and_downlink
 from testbed.topology.plan import AccessPlan
 
 
 class AccessLever:
     """Acts on one access; `netlink` is a socket in its namespace.  Each call returns when the kernel has done it."""
 
-    def __init__(self, access: AccessPlan, netlink: Netlink) -> None:
+    def __init__(self, access: AccessPlan, netlink: Netlink, seed: int | None = None) -> None:
         self._netlink = netlink
         self._cut = [switch(UE_CABLE_INDEX, False, f"cable of {access.name}")]
         self._restore = [switch(UE_CABLE_INDEX, True, f"cable of {access.name}")]
         shaped = uplink_and_downlink(access)
-        shapers = [NetemShaper(netlink, one.index, f"{one.namespace}/{one.device}") for one in shaped]
+        shapers = [shaper(one, netlink, seed) for one in shaped]
         pairs = list(zip(shapers, shaped, strict=True))
         self._blackhole = [shaper.request(replace(one.shape, loss_percent=100.0)) for shaper, one in pairs]
         self._clear = [shaper.request(one.shape) for shaper, one in pairs]

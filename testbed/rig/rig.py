@@ -26,10 +26,9 @@ from typing import IO, TypeVar
 
 from drivers.host import netns, sysctl
 from drivers.host.processes import VARIABLE
-from drivers.link.netem import NetemShaper
 from drivers.link.netlink import Netlink
 from testbed.errors import RigError
-from testbed.rig.blueprint import Blueprint, draw, settings
+from testbed.rig.blueprint import Blueprint, draw, settings, shaper
 from testbed.rig.journal import Entry, Failure, Journal
 from testbed.rig.lever import AccessLever
 from testbed.rig.reservation import Reservation, check_name, state_folder
@@ -51,7 +50,10 @@ class Rig:
     of the thread that started them, and that one lives as long as the rig.
     """
 
-    def __init__(self, plan: Plan, name: str = "tb", state: Path | None = None) -> None:
+    def __init__(self, plan: Plan, name: str = "tb", state: Path | None = None, seed: int | None = None) -> None:
+        """From `seed` comes what the links draw, where the kernel can repeat it (`seeded` says so after bring-up)."""
+        self._seed = seed
+        self.seeded = False
         self.plan, self.name = plan, check_name(name)
         folder = (state or state_folder()) / name
         self._reservation = Reservation(name, folder)
@@ -133,11 +135,14 @@ class Rig:
     def tear_down(self, told: Told = quietly) -> None:
         """Undo everything, newest first.  Raises RigError when something could not be undone."""
         with _endings_wait():
-            for netlink in self._netlinks.values():
-                netlink.close()
-            self._netlinks.clear()
-            self._levers.clear()
+            self._do(self._close)  # after what an interrupted bring-up still has under way in that thread
             self._undo(told)
+
+    def _close(self) -> None:
+        for netlink in self._netlinks.values():
+            netlink.close()
+        self._netlinks.clear()
+        self._levers.clear()
 
     def _undo(self, told: Told) -> None:
         lines: list[str] = []
@@ -189,10 +194,11 @@ class Rig:
 
     def _shape(self, blueprint: Blueprint) -> None:
         for one in blueprint.shapes:
-            where = f"network namespace {self.namespace(one.namespace)}, device {one.device}"
-            NetemShaper(self._netlinks[one.namespace], one.index, where).apply(one.shape)
+            link = shaper(one, self._netlinks[one.namespace], self._seed)
+            link.apply(one.shape)
+            self.seeded = link.seeded
         for access in self.plan.accesses.values():
-            self._levers[access.name] = AccessLever(access, self._netlinks[access.namespace])
+            self._levers[access.name] = AccessLever(access, self._netlinks[access.namespace], self._seed)
 
     def _spawn(
         self,

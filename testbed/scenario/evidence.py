@@ -40,7 +40,7 @@ def run_context(scenario: Scenario, plan: Plan, recorded: Recorded, kernel: Kern
         failures=tuple(recorded.failures),
         rig_errors=tuple(recorded.rig_errors),
         timings_s=dict(recorded.timings_s),
-        notes=plan.notes,
+        notes=(*plan.notes, *recorded.notes),
     )
 
 

@@ -62,6 +62,7 @@ class Recorded:
     captures: dict[str, CaptureStats] = field(default_factory=dict)
     timings_s: dict[str, float] = field(default_factory=dict)
     handoffs: int = 0  # begun
+    notes: list[str] = field(default_factory=list)
 
 
 async def run_scenario(
@@ -91,7 +92,7 @@ class Run:
     def __init__(self, scenario: Scenario, plan: Plan, folder: RunFolder, options: RunOptions, told: Told) -> None:
         self.scenario, self.plan, self.folder, self.options, self._told = scenario, plan, folder, options, told
         self.recorded = Recorded()
-        self.rig = Rig(plan, options.rig, options.state)
+        self.rig = Rig(plan, options.rig, options.state, scenario.seed)
         self.ues: dict[str, UeHandle] = {}
         self._captures: dict[str, Capture] = {}
 
@@ -115,6 +116,8 @@ class Run:
     async def _on_rig(self) -> None:
         with self.stage("rig", f"{len(self.plan.namespaces)} namespaces, cables and links"):
             self.rig.bring_up(lambda text: self._note("rig", text))
+        if self.scenario.seed is not None and not self.rig.seeded:
+            self.recorded.notes.append("this kernel's netem takes no seed: jitter and loss do not repeat")
         async with AsyncExitStack() as undo:
             core = await self._start(undo)
             try:
@@ -151,7 +154,9 @@ class Run:
         return core
 
     def _core_options(self) -> CoreOptions:
-        return CoreOptions(profile=self.scenario.profile, linger_s=self.scenario.linger_s)
+        return CoreOptions(
+            profile=self.scenario.profile, linger_s=self.scenario.linger_s, seed=self.scenario.seed
+        )
 
     def _launch_captures(self, undo: AsyncExitStack) -> None:
         for end in ENDS:
