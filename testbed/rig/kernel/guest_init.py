@@ -5,7 +5,7 @@ takes a tenth of a second here), and reads what to do from `job.json` in the gue
 argument:
 
     {"argv": [...], "cwd": DIR, "env": {...}, "hostname": NAME, "writable": [DIR...], "modules": DIR, "load": [NAME...],
-     "terminals": [BOOL, BOOL], "one": BOOL, "interactive": BOOL, "size": [COLUMNS, LINES]}
+     "terminals": [BOOL, BOOL], "one": BOOL, "interactive": BOOL, "size": [COLUMNS, LINES], "beat": BOOL}
 
 The root file system is the host's, with an overlay in memory above it: whatever the guest writes outside the writable
 folders is gone with it.  What the consoles carry is written in relay.py, the other end.
@@ -24,6 +24,7 @@ import subprocess
 import sys
 import termios
 import threading
+import time
 import traceback
 from typing import Any
 
@@ -131,12 +132,22 @@ def run(job: dict[str, Any], orders: int, news: int) -> int:
             threading.Thread(target=copy, args=(console(OUT), terminals[0].ours), daemon=True).start()
         threading.Thread(target=obey, args=(orders, child, terminals), daemon=True).start()
         tell(news, "started")
+        if job["beat"]:
+            threading.Thread(target=beat, args=(news,), daemon=True).start()
         status = wait(child)
     with contextlib.suppress(ProcessLookupError):
         os.kill(-1, signal.SIGKILL)  # what the command left running would keep its output open
     for thread in copies:
         thread.join()
     return status
+
+
+def beat(news: int) -> None:
+    """Tell what time it is: every second at first, later every ten, so that a week of it costs little."""
+    while True:
+        now = time.monotonic()
+        tell(news, f"time {now:.3f}")
+        time.sleep(1 if now < 60 else 10)
 
 
 def start(job: dict[str, Any], theirs: list[int]) -> int | None:

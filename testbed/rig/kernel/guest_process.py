@@ -50,6 +50,11 @@ class Guest:
             env=environment,
         )
 
+    @property
+    def pid(self) -> int:
+        """Of its first process on the host, which leads the session of all."""
+        return self._process.pid
+
     def wait(self) -> None:
         """Until it has ended by itself."""
         self._process.wait()

@@ -83,7 +83,7 @@ def remove() -> list[Path]:
     """Remove all kernels and what interrupted builds left; the folders removed.  RigError while one is being built."""
     removed: list[Path] = []
     if cache().is_dir():
-        with building():
+        with _alone():
             for folder in sorted(cache().iterdir()):
                 if folder.is_dir():
                     shutil.rmtree(folder)
@@ -97,6 +97,20 @@ def building() -> Iterator[Path]:
 
     Only one build at a time has it: RigError otherwise.  What dead builds left is removed.
     """
+    with _alone():
+        for left in cache().glob(f"{UNFINISHED}*"):
+            shutil.rmtree(left)
+        unfinished = cache() / f"{UNFINISHED}{os.getpid()}"
+        unfinished.mkdir()
+        try:
+            yield unfinished
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Nobody else changes the cache for the time of a `with` block: RigError when somebody does already."""
     folder = cache()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -113,14 +127,7 @@ def building() -> Iterator[Path]:
             raise RigError(what, where=str(folder), mend="wait until it is done") from None
         os.truncate(lock, 0)
         os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
-        for left in folder.glob(f"{UNFINISHED}*"):
-            shutil.rmtree(left)
-        unfinished = folder / f"{UNFINISHED}{os.getpid()}"
-        unfinished.mkdir()
-        try:
-            yield unfinished
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
+        yield
     finally:
         os.close(lock)
 

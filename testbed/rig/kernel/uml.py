@@ -19,13 +19,14 @@ import socket
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from testbed.errors import RigError
-from testbed.rig.kernel import guest_process, relay, rig_kernel
+from testbed.rig.kernel import guest_process, relay, rig_kernel, watchdog
 from testbed.rig.kernel.guest_folder import guest_folder
 
 BINARY = "linux.uml"  # Debian: user-mode-linux
@@ -144,10 +145,33 @@ def _boot(folder: Path, command: GuestCommand, build: Build, log: Path) -> dict[
         try:
             relays.begin()
             threading.Thread(target=guest.watch_start, args=(relays.started, START_DEADLINE_S), daemon=True).start()
-            guest.wait()
+            with _watched(command, folder, guest, relays):
+                guest.wait()
         finally:
             guest.kill()
     return relays.news
+
+
+@contextmanager
+def _watched(command: GuestCommand, folder: Path, guest: guest_process.Guest, relays: relay.Relays) -> Iterator[None]:
+    """In simulated time: kill the guest when time has stopped in it."""
+    if command.clock == "real":
+        yield
+        return
+    dog = watchdog.Watchdog(folder, guest.pid, lambda: relays.news.get("time"))
+
+    def watch() -> None:
+        if stopped := dog.watch():
+            relays.news["error"] = stopped
+            guest.kill()
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield
+    finally:
+        dog.end()
+        thread.join()
 
 
 def _job(command: GuestCommand, build: Build) -> dict[str, Any]:
@@ -163,6 +187,7 @@ def _job(command: GuestCommand, build: Build) -> dict[str, Any]:
         "terminals": [os.isatty(1), os.isatty(2)],
         "one": relay.same_file(1, 2),
         "interactive": command.interactive,
+        "beat": command.clock == "simulated",
         "size": [size.columns, size.lines],
     }
 
