@@ -217,6 +217,8 @@ class Run:
             try:
                 if name == MOVING:
                     self.recorded.connections = (await ue.order("state", deadline_s=5))["connections"]
+                    states = {each["access"]: each["state"] for each in self.recorded.connections}
+                    self._told(Progress("hangup", "note", "", detail={"connections": states}))
                 late = (await ue.order("media", deadline_s=5))["lateness_ms"]
                 self.recorded.lateness[name] = Lateness(late["p50"], late["p99"], late["max"])
             except TestbedError as gone:
@@ -259,8 +261,9 @@ class Run:
     def _heard(self, event: dict[str, Any]) -> None:
         """What a UE says by itself."""
         if event["event"] == "notify":
-            said = "; ".join(event["changes"]) or "no change"
-            self._told(Progress("register", "note", f"NOTIFY at {event['ue']}: {said}"))
+            contacts = {contact for each in event["contacts"].values() for contact in each}
+            where = ", ".join(sorted(contact.partition("@")[2] for contact in contacts)) or "nowhere"
+            self._told(Progress("register", "note", f"NOTIFY: {len(event['contacts'])} identities at {where}"))
 
 
 # Which marker of the UE ends which stage of the live view.

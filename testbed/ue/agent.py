@@ -22,9 +22,8 @@ from testbed.ue.connection import ImsConnection
 from testbed.ue.equipment import UserEquipment
 from testbed.ue.handoff import Handoff
 from testbed.ue.registration import Move
-from testbed.ue.setup import HandoffOrder, UeSetup
+from testbed.ue.setup import MAX_ORDER, HandoffOrder, UeSetup
 
-MAX_ORDER = 1 << 18
 log = logging.getLogger(__name__)
 
 

@@ -31,6 +31,7 @@ from testbed.ue.subscription import RegEvents
 from testbed.ue.transport import Flow
 
 log = logging.getLogger(__name__)
+ABOUT_KEYS = "# SECRET: the keys of this run's security associations, with which Wireshark reads its captures (ESP preferences)"
 Told = Callable[[str, dict[str, Any]], None]
 
 
@@ -168,7 +169,8 @@ class UserEquipment:
             return
         descriptor = os.open(self.setup.esp_sa, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "w") as stream:
-            stream.write("".join(line + "\n" for line in security.esp_sa_lines()))
+            about = [] if os.fstat(descriptor).st_size else [ABOUT_KEYS]
+            stream.write("".join(line + "\n" for line in [*about, *security.esp_sa_lines()]))
 
     # Calls
 

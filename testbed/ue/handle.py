@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from testbed.errors import DriverError, MeasurementInvalid, ProductFailure, RigError, TestbedError, UsageError
-from testbed.ue.agent import MAX_ORDER
-from testbed.ue.setup import HandoffOrder, UeSetup
+from testbed.ue.setup import MAX_ORDER, HandoffOrder, UeSetup
 
 KINDS = {kind.__name__: kind for kind in (DriverError, MeasurementInvalid, ProductFailure, RigError, UsageError)}
 ORDER_DEADLINE_S = 40.0  # longer than any procedure of a UE should take on a bench

@@ -9,6 +9,8 @@ from typing import Any
 from drivers.protocols import AccessAddress, Family
 from testbed.ue.config import Subscription, UeConfig
 
+MAX_ORDER = 1 << 18  # bytes of one order, result or event between controller and UE process
+
 
 @dataclass(frozen=True)
 class AccessSetup:
