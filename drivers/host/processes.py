@@ -19,6 +19,7 @@ from drivers.errors import DriverError
 
 VARIABLE = "TESTBED_TOKEN"
 KILL_DEADLINE_S = 5.0
+EXEC_DEADLINE_S = 0.05  # a program is loaded within that, in a guest too
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,10 @@ def bearing(token: str) -> Iterator[list[Process]]:
     """All processes but ourselves whose environment has exactly this token; their descriptors are open inside."""
     found: list[Process] = []
     try:
-        for entry in os.listdir("/proc"):  # noqa: PTH208 - names are wanted
-            if entry.isdigit() and int(entry) != os.getpid() and _bears(int(entry), token):
-                found += _opened(int(entry), token)
+        candidates = [int(entry) for entry in os.listdir("/proc") if entry.isdigit()]  # noqa: PTH208 - names are wanted
+        for pid in candidates:
+            if pid != os.getpid() and _bears(pid, token):
+                found += _opened(pid, token)
         yield found
     finally:
         for process in found:
@@ -112,11 +114,25 @@ def _opened(pid: int, token: str) -> list[Process]:
 
 
 def _bears(pid: int, token: str) -> bool:
+    return f"{VARIABLE}={token}".encode() in _environment(pid).split(b"\0")
+
+
+def _environment(pid: int) -> bytes:
+    """The environment a program was started with.
+
+    In the middle of an execve(2) a process seems to have none.  Kernel threads and zombies really have none; they have
+    no program either.
+    """
+    deadline = time.monotonic() + EXEC_DEADLINE_S
     try:
-        environment = Path(f"/proc/{pid}/environ").read_bytes()
-    except OSError:  # gone, or another user's
-        return False
-    return f"{VARIABLE}={token}".encode() in environment.split(b"\0")
+        while True:
+            environment = Path(f"/proc/{pid}/environ").read_bytes()
+            if environment or time.monotonic() > deadline:
+                return environment
+            Path(f"/proc/{pid}/exe").readlink()
+            os.sched_yield()
+    except OSError:  # gone, without a program, or another user's
+        return b""
 
 
 def _parent_and_command(pid: int) -> tuple[int, str]:
