@@ -7,6 +7,7 @@ import json
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -22,6 +23,8 @@ from testbed.results.folder import RunFolder
 from testbed.results.model import Result
 from testbed.results.summary import summarise
 from testbed.results.table import result_table, summary_table
+from testbed.rig.kernel.choose import current_clock
+from testbed.rig.kernel.wall import wall_s
 from testbed.scenario.model import Scenario
 from testbed.scenario.runner import RunOptions, run_scenario
 
@@ -64,7 +67,8 @@ class Repeats:
 
     def _one(self, number: int, times: int) -> None:
         folder = self._folder = RunFolder.create(self.runs, self.scenario.name)
-        with watch(self._watching, self._title(number, times)) as view:
+        wall = partial(wall_s, self.runs) if current_clock() == "simulated" else None
+        with watch(self._watching, self._title(number, times), wall) as view:
             result = asyncio.run(run_scenario(self.scenario, self.topology, folder, self.options, view.told))
         self.results.append(result)
         self._folder = None
@@ -77,6 +81,7 @@ class Repeats:
         scenario = self.scenario
         counted = f"run {number} of {times}: " if times > 1 else ""
         how = f"{scenario.trigger}, {scenario.transport}, IPv{scenario.ip}, ESP {scenario.ealg}"
+        how += ", simulated time" if current_clock() == "simulated" else ""
         return f"{counted}{scenario.name} on {self.topology.stem}: {how}"
 
     def _strips(self, folder: RunFolder) -> Iterator[RenderableType]:

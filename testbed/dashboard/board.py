@@ -36,7 +36,10 @@ class Row:
 
 @dataclass
 class Board:
-    """Takes events; `rows` is what there is to tell.  `now_s` and `begun_s` are of the caller's clock."""
+    """Takes events; `rows` is what there is to tell.
+
+    `now_s` and `begun_s` are of the caller's clock; where that is simulated `wall_s` is what has passed outside.
+    """
 
     title: str
     begun_s: float
@@ -45,6 +48,7 @@ class Board:
     samples: dict[str, deque[int]] = field(default_factory=dict)
     connections: dict[str, str] = field(default_factory=dict)
     triggered: bool = False
+    wall_s: float | None = None
 
     def take(self, event: Progress, now_s: float) -> None:
         """One event more."""
@@ -89,11 +93,12 @@ def draw(board: Board, width: int, *, live: bool) -> RenderableType:
     return Group(*parts)
 
 
-def line(event: Progress, elapsed_s: float) -> str:
-    """An event as a line of plain text, for what is no terminal."""
+def line(event: Progress, elapsed_s: float, wall_s: float | None = None) -> str:
+    """An event as a line of plain text, for what is no terminal; `wall_s` where the elapsed time is simulated."""
     words = {"begun": "begins", "done": "done", "failed": "FAILED", "note": ""}
     took = f" ({duration(event.seconds, event.stage in HANDOFF)})" if event.seconds is not None else ""
-    return f"{elapsed_s:7.2f} s  {event.stage:10} {words[event.state]:6} {event.text}{took}".rstrip()
+    outside = f" ({wall_s:.1f} s wall)" if wall_s is not None else ""
+    return f"{elapsed_s:7.2f} s{outside}  {event.stage:10} {words[event.state]:6} {event.text}{took}".rstrip()
 
 
 def duration(seconds: float, short: bool) -> str:
@@ -103,6 +108,8 @@ def duration(seconds: float, short: bool) -> str:
 
 def _title(board: Board, width: int) -> Text:
     elapsed = f"{board.now_s - board.begun_s:.1f} s"
+    if board.wall_s is not None:
+        elapsed += f" simulated, {board.wall_s:.1f} s wall"
     title = Text(board.title, "bold", no_wrap=True, overflow="ellipsis")
     title.truncate(max(1, width - len(elapsed) - 1), overflow="ellipsis", pad=True)
     return Text.assemble(title, " ", (elapsed, "dim"), no_wrap=True)

@@ -21,14 +21,16 @@ from testbed.dashboard.board import Board, draw, line
 from testbed.scenario.progress import HANDOFF, Progress
 
 CTRL_C = 3
+Clock = Callable[[], float]
 
 
 class _View:
     """What both kinds of view share: when to show, and when only to keep."""
 
-    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, console: Console, clock: Clock = time.monotonic, wall: Clock | None = None) -> None:
         self._console = console
-        self._clock = clock
+        self._clock, self._wall = clock, wall
+        self._wall_begun = wall() if wall else 0.0
         self._kept: list[tuple[Progress, float]] = []
         self._quiet = False
         self._triggered = False
@@ -46,6 +48,9 @@ class _View:
             self._quiet = False  # a run tells of these when the handoff is over
         if not self._quiet:
             self._flush()
+
+    def _wall_s(self) -> float | None:
+        return self._wall() - self._wall_begun if self._wall else None
 
     def _flush(self) -> None:
         kept, self._kept = self._kept, []
@@ -67,8 +72,8 @@ class _View:
 class LiveView(_View):
     """For a terminal: one picture that grows, and stays on the screen as a log when the run is over."""
 
-    def __init__(self, console: Console, title: str, clock: Callable[[], float] = time.monotonic) -> None:
-        super().__init__(console, clock)
+    def __init__(self, console: Console, title: str, clock: Clock = time.monotonic, wall: Clock | None = None) -> None:
+        super().__init__(console, clock, wall)
         self._board = Board(title, clock())
         self._live = Live(console=console, auto_refresh=False)
 
@@ -80,13 +85,14 @@ class LiveView(_View):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._flush()
-        self._board.now_s = self._clock()
+        self._board.now_s, self._board.wall_s = self._clock(), self._wall_s()
         self._live.update(self._picture(live=False))
         self._live.stop()
 
     def _show(self, events: list[tuple[Progress, float]]) -> None:
         for event, moment in events:
             self._board.take(event, moment)
+        self._board.wall_s = self._wall_s()
         self._live.update(self._picture(live=True), refresh=True)
 
     def _picture(self, *, live: bool) -> RenderableType:
@@ -96,22 +102,23 @@ class LiveView(_View):
 
 
 class PlainView(_View):
-    """For a pipe or a file: a line for each event, with the seconds since the view began."""
+    """For a pipe or a file: a line for each event, with the seconds since the view began (by both clocks)."""
 
-    def __init__(self, console: Console, title: str, clock: Callable[[], float] = time.monotonic) -> None:
-        super().__init__(console, clock)
+    def __init__(self, console: Console, title: str, clock: Clock = time.monotonic, wall: Clock | None = None) -> None:
+        super().__init__(console, clock, wall)
         self._begun = clock()
         self._write(title)
 
     def _show(self, events: list[tuple[Progress, float]]) -> None:
         for event, moment in events:
-            self._write(line(event, moment - self._begun))
+            self._write(line(event, moment - self._begun, self._wall_s()))
 
     def _write(self, text: str) -> None:
         self._console.file.write(f"{text}\n")  # not print(): it would wrap lines at 80 columns
         self._console.file.flush()
 
 
-def watch(console: Console, title: str) -> LiveView | PlainView:
-    """The view that fits the console."""
-    return LiveView(console, title) if console.is_terminal else PlainView(console, title)
+def watch(console: Console, title: str, wall: Clock | None = None) -> LiveView | PlainView:
+    """The view that fits the console; `wall` is the clock outside where our own time is simulated."""
+    kind = LiveView if console.is_terminal else PlainView
+    return kind(console, title, wall=wall)
