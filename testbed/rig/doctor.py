@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from testbed.rig import doctor_tools
 from testbed.rig.doctor_tools import SETUP, Check
-from testbed.rig.kernel import choose, status
+from testbed.rig.kernel import choose, guest_process, status
 from testbed.topology.plan import Plan
 
 GUEST_DEADLINE_S = 90.0
@@ -106,7 +106,18 @@ def _guest() -> list[Check]:
         return [Check(group, "User-mode Linux", "missing", f"does not start: {failed}", mend, ("uml",))]
     begun = Check(group, "User-mode Linux", "there", f"{kernel.release}, started")
     mends = dict.fromkeys(choose.FEATURES, f"reinstall user-mode-linux, or {SETUP}")
-    return [begun, *_features(group, "uml", answers, mends)]
+    return [begun, *_features(group, "uml", answers, mends), _user_namespace(group)]
+
+
+def _user_namespace(group: str) -> Check:
+    """Without one the guest's dumpcap, which gives up root's right to write anywhere, cannot write into our folders."""
+    name, needed = "user namespace", os.geteuid() != 0
+    if guest_process.contained() != guest_process.WITHOUT_PARENT:
+        return Check(group, name, "there", "" if needed else "not needed: we are root")
+    if not needed:
+        return Check(group, name, "absent", "not needed: we are root; a killed run may leave idle processes", None)
+    mend = "sysctl kernel.unprivileged_userns_clone=1 kernel.apparmor_restrict_unprivileged_userns=0, or run as root"
+    return Check(group, name, "missing", "not allowed here, so that dumpcap cannot write captures", mend, ("uml",))
 
 
 def _ask_guest() -> dict[str, str | None]:

@@ -28,9 +28,11 @@ INIT = Path(__file__).with_name("guest_init.py")
 # raid6_select_algo is a benchmark of 0.8 s, for a RAID that nobody has here.
 BOOT = ("quiet", "loglevel=4", "panic=-1", "initcall_blacklist=raid6_select_algo")
 WITHOUT_PARENT = ("setpriv", "--pdeathsig", "KILL", "--")
+# An ordinary user's own files then belong to root as the guest sees them.  It matters to programs that give up root's
+# right to write into other people's folders, as dumpcap does.
 NAMESPACES = (
     ("unshare", "--pid", "--fork", "--kill-child", "--", "unshare", "--fork", "--"),
-    ("unshare", "--user", "--map-current-user", "--pid", "--fork", "--kill-child", "--", "unshare", "--fork", "--"),
+    ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child", "--", "unshare", "--fork", "--"),
 )
 
 

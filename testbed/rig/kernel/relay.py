@@ -48,6 +48,10 @@ class Relays:
         return [*(f"con{number}={channel}" for number, channel in self._console.items()), "con=null", "console=tty2"]
 
     def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            for number in PASSED_ON:
+                self._on(number, lambda number, _: self._order(f"signal {number}"))
+            self._on(signal.SIGWINCH, lambda _, __: self._tell_size())
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -71,10 +75,6 @@ class Relays:
         self._threads = [threading.Thread(target=_drain, args=(pipe[0], take)) for pipe, take in self._sources]
         for thread in self._threads:
             thread.start()
-        if threading.current_thread() is threading.main_thread():
-            for number in PASSED_ON:
-                self._on(number, lambda number, _: self._order(f"signal {number}"))
-            self._on(signal.SIGWINCH, lambda _, __: self._tell_size())
         if self._interactive:
             self._take_keyboard()
 
