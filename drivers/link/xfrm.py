@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import socket
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any, Literal
@@ -17,7 +18,7 @@ from typing import Any, Literal
 from pyroute2.netlink import NETLINK_XFRM, NLM_F_DUMP, nlmsg
 
 from drivers.errors import DriverError
-from drivers.link.netlink import Netlink, attribute, encode
+from drivers.link.netlink import Netlink, Request, attribute, encode
 
 NEWSA, DELSA, GETSA, NEWPOLICY, DELPOLICY, GETPOLICY, ALLOCSPI = 0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16
 UPDSA, FLUSHSA, FLUSHPOLICY = 0x1A, 0x1C, 0x1D
@@ -26,6 +27,7 @@ ACTION_ALLOW, ACTION_BLOCK = 0, 1
 MODE_TRANSPORT = 0
 FOREVER = 2**64 - 1
 GONE = (errno.ESRCH, errno.ENOENT)
+EXISTS = (errno.EEXIST,)
 LACKS_ESP = "the kernel lacks ESP or this algorithm: see `testbed doctor`"
 PORTS_TAKEN = "if the same ports are in use by another association, take a new protected client port"
 PROTECT_PRIORITY, BLOCK_PRIORITY = 1000, 4000  # the lower number wins
@@ -204,6 +206,17 @@ class Xfrm:
 
     def add(self, sa: SecurityAssociation, *, allocated: bool = False) -> None:
         """Install an association; `allocated` when its SPI came from :meth:`allocate_spi`."""
+        self._netlink.batch([self._addition(sa, allocated)])
+
+    def install(self, associations: Sequence[SecurityAssociation], *, allocated: bool) -> None:
+        """Install associations and the policies that send their packets through them, in one go.
+
+        `allocated` says that the SPIs of the inward ones came from :meth:`allocate_spi`.
+        """
+        additions = [self._addition(sa, allocated and sa.direction == "in") for sa in associations]
+        self._netlink.batch([*additions, *map(self._protection, associations)])
+
+    def _addition(self, sa: SecurityAssociation, allocated: bool) -> Request:
         auth_name, truncate = _known(AUTHENTICATION, sa.auth, "integrity")
         encr_name = _known(ENCRYPTION, sa.encr, "encryption")
         body = encode(
@@ -224,10 +237,13 @@ class Xfrm:
         )
         attributes += attribute(2, struct.pack("64sI", encr_name.encode(), 8 * len(sa.encr_key)) + sa.encr_key)
         what = f"SA 0x{sa.spi:08x} {sa.src} > {sa.dst} ({sa.auth}, {sa.encr}) was refused"
-        self._netlink.request(UPDSA if allocated else NEWSA, body + attributes, what, mend=LACKS_ESP)
+        return Request(UPDSA if allocated else NEWSA, body + attributes, what, mend=LACKS_ESP)
 
     def protect(self, sa: SecurityAssociation) -> None:
         """The policy that sends (or demands) the selector's packets through `sa`."""
+        self._netlink.batch([self._protection(sa)])
+
+    def _protection(self, sa: SecurityAssociation) -> Request:
         tmpl = struct.pack(
             "16sIB3xHxx16sIBBBxIII",
             _address(sa.dst),
@@ -243,11 +259,14 @@ class Xfrm:
             0xFFFFFFFF,
             0xFFFFFFFF,
         )
-        self._policy(sa.selector, sa.direction, ACTION_ALLOW, PROTECT_PRIORITY, attribute(5, tmpl))
+        return self._policy(sa.selector, sa.direction, ACTION_ALLOW, PROTECT_PRIORITY, attribute(5, tmpl))
 
-    def block(self, selector: Selector) -> None:
-        """Drop what reaches `selector` without ESP: cleartext to a protected port is otherwise delivered."""
-        self._policy(selector, "in", ACTION_BLOCK, BLOCK_PRIORITY, b"")
+    def block(self, selectors: Sequence[Selector]) -> None:
+        """Drop what reaches `selectors` without ESP: cleartext to a protected port is otherwise delivered.
+
+        A selector that is blocked already stays so.
+        """
+        self._netlink.batch([self._policy(each, "in", ACTION_BLOCK, BLOCK_PRIORITY, b"", EXISTS) for each in selectors])
 
     def remove(self, sa: SecurityAssociation) -> None:
         """Delete an association; one that is already gone is no error."""
@@ -280,7 +299,15 @@ class Xfrm:
         answers = self._netlink.exchange(GETPOLICY, bytes(64), "policies could not be listed", NLM_F_DUMP)
         return sum(1 for kind, _ in answers if kind == NEWPOLICY)
 
-    def _policy(self, selector: Selector, direction: str, action: int, priority: int, attributes: bytes) -> None:
+    def _policy(
+        self,
+        selector: Selector,
+        direction: str,
+        action: int,
+        priority: int,
+        attributes: bytes,
+        fine: tuple[int, ...] = (),
+    ) -> Request:
         body = encode(
             _Policy,
             **selector.fields(),
@@ -290,7 +317,7 @@ class Xfrm:
             dir=POLICY_IN if direction == "in" else POLICY_OUT,
         )
         what = f"policy {direction} {selector} was refused"
-        self._netlink.request(NEWPOLICY, body + attributes, what, mend=PORTS_TAKEN)
+        return Request(NEWPOLICY, body + attributes, what, fine=fine, mend=PORTS_TAKEN)
 
 
 def _limits(lifetime_s: int) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from testbed.ue.subscription import RegEvents
 from testbed.ue.transport import Flow
 
 log = logging.getLogger(__name__)
-ABOUT_KEYS = "# SECRET: the keys of this run's security associations, with which Wireshark reads its captures (ESP preferences)"
+ABOUT_KEYS = "# SECRET: the keys of this run's security associations, for Wireshark's ESP preferences"
 Told = Callable[[str, dict[str, Any]], None]
 
 

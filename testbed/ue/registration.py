@@ -52,7 +52,8 @@ class Registrar:
         connection.call_id = f"{self._rng.getrandbits(64):016x}@{connection.host}"
         await self._open_ports(connection)
         request = self._request(connection, move, old_contacts, protected=False)
-        response = await self._send(connection, request, await connection.flow(protected=False))
+        flow = await connection.flow(protected=False)
+        response = await self._challenged(connection, request, flow)
         for _ in range(TRIES):
             if response.status != 401:
                 break
@@ -105,7 +106,7 @@ class Registrar:
             self._offer(connection)
             flow = await connection.flow(protected=False)
             request = self._request(connection, move, old_contacts, protected=False, digest=digest)
-            return await self._send(connection, request, flow)
+            return await self._challenged(connection, request, flow)
         digest.accept(challenge, result.res)
         security = self._fresh_set(connection)
         servers = parse_mechanisms(challenged.headers.get_all("Security-Server"))
@@ -189,9 +190,22 @@ class Registrar:
             return initial_authorization(subscription.impi, subscription.domain, subscription.registrar)
         return connection.authorization
 
+    async def _challenged(self, connection: ImsConnection, request: Request, flow: Flow) -> Response:
+        """Send an unprotected REGISTER; while the network works on it, close our protected ports to cleartext."""
+        _, answered = self._stack.start(request, flow)
+        assert connection.security is not None
+        connection.security.block()
+        response = await answered
+        self._log(connection, request, response, flow)
+        return response
+
+    @staticmethod
+    def _log(connection: ImsConnection, request: Request, response: Response, flow: Flow) -> None:
+        log.info("%s over %s (%s): %s", request.method, connection.name, flow.role, response.start_line)
+
     async def _send(self, connection: ImsConnection, request: Request, flow: Flow) -> Response:
         response = await self._stack.request(request, flow)
-        log.info("%s over %s (%s): %s", request.method, connection.name, flow.role, response.start_line)
+        self._log(connection, request, response, flow)
         return response
 
     def _accepted(self, connection: ImsConnection, response: Response) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 
-from drivers.errors import DriverError
 from drivers.link.xfrm import SecurityAssociation, Selector, Xfrm
 from testbed.ims.secagree import SaSet, SecurityMechanism, choose, sa_set
 
@@ -36,21 +34,21 @@ class SecuritySet:
     def spis(self) -> list[int]:
         return [sa.spi for sa in self.associations]
 
+    def block(self) -> None:
+        """From now on nothing reaches our protected ports without ESP; may be done while the offer is on its way.
+
+        Another set of the same connection shares port-s, whose block then stands already.
+        """
+        self._xfrm.block([Selector(None, self._ue, 0, port) for port in (self.port_c, self.port_s)])
+
     def install(self, servers: list[SecurityMechanism], ck: bytes, ik: bytes, lifetime_s: int) -> None:
         """Answered: install what was agreed.  Raises NoCommonMechanism, or DriverError from the kernel."""
         server, client = choose(servers, [self.offer])
         self.server, self.verify = server, [str(mechanism) for mechanism in servers]
         agreed = sa_set(self._ue, self._pcscf, client, server, ck, ik)
         self.associations = self._describe(agreed, lifetime_s + GRACE_S)
-        for sa in self.associations:
-            self._xfrm.add(sa, allocated=self._reserved and sa.direction == "in")
+        self._xfrm.install(self.associations, allocated=self._reserved)
         self._reserved = False
-        for sa in self.associations:
-            self._xfrm.protect(sa)
-        for port in (self.port_c, self.port_s):
-            # Another set of the same connection shares port-s; its block stands already.
-            with contextlib.suppress(DriverError):
-                self._xfrm.block(Selector(None, self._ue, 0, port))
 
     def _describe(self, agreed: SaSet, lifetime_s: int) -> list[SecurityAssociation]:
         return [
@@ -73,7 +71,7 @@ class SecuritySet:
 
     def remove(self, *, keep_server_port: bool = False) -> None:
         """Delete associations and policies; what was never answered leaves only its two reserved SPIs."""
-        if not self.associations:
+        if self._reserved:
             for spi in (self.offer.spi_c, self.offer.spi_s):
                 self._xfrm.remove_spi(self._ue, spi or 0)
         for sa in self.associations:

@@ -51,6 +51,7 @@ class Ends:
 
     def install(self, ealg: str = "null", alg: str = "hmac-sha-1-96") -> SecurityMechanism:
         server = SecurityMechanism(alg=alg, ealg=ealg, spi_c=P_SPI_C, spi_s=P_SPI_S, port_c=P_PORT_C, port_s=P_PORT_S)
+        self.security.block()
         self.security.install([server], CK, IK, 60)
         with netns.inside(PCSCF):
             other = Xfrm()
