@@ -80,9 +80,17 @@ class Line:
         taken: int = sock.getsockname()[1]
         if kind == socket.SOCK_STREAM:
             sock.listen()
-        self.sockets[taken if kind == socket.SOCK_DGRAM else -taken] = sock
+        self.sockets[taken] = sock
         self.selector.register(sock, selectors.EVENT_READ)
         return taken
+
+    def free_port(self) -> int:
+        """A port that a TCP stream of ours may leave from."""
+        with netns.inside(self.namespace):
+            family = socket.AF_INET6 if ":" in self.address else socket.AF_INET
+            with socket.socket(family, socket.SOCK_STREAM) as sock:
+                sock.bind((self.address, 0))
+                return int(sock.getsockname()[1])
 
     def connect(self, port: int, remote: tuple[str, int]) -> socket.socket:
         with netns.inside(self.namespace):
@@ -166,11 +174,8 @@ class Line:
     ) -> Response:
         """Register over new associations, from the unprotected REGISTER on; the last response."""
         self.open_port = 0 if self.tcp else self.bind()
-        port_c = self.bind()
-        self.port_s = port_s or self.bind()
-        if self.tcp:
-            self.sockets.pop(port_c).close()
-            self.bind(self.port_s, socket.SOCK_STREAM)
+        port_c = self.free_port() if self.tcp else self.bind()
+        self.port_s = port_s or (self.bind(0, socket.SOCK_STREAM) if self.tcp else self.bind())
         security = SecuritySet(self.xfrm, self.address, self.pcscf, (port_c, self.port_s), self.alg, self.ealg)
         domain = self.phone.domain
         self.digest = DigestClient(self.phone.subscriber.impi, random.Random(7))
@@ -194,10 +199,8 @@ class Line:
 
     def _resynchronise(self, kwargs: dict[str, object], uri: str) -> Response:
         """TS 33.102 6.3.5 in TS 24.229 5.1.1.5.3: an unprotected REGISTER that carries AUTS, with a new offer."""
-        port_c = self.bind()
+        port_c = self.free_port() if self.tcp else self.bind()
         self.open_port = self.open_port if self.tcp else self.bind()
-        if self.tcp:
-            self.sockets.pop(port_c).close()
         security = SecuritySet(self.xfrm, self.address, self.pcscf, (port_c, self.port_s), self.alg, self.ealg)
         again = self._register_request(security, port=5060, **kwargs)  # type: ignore[arg-type]
         assert self.digest is not None
