@@ -19,7 +19,7 @@ from drivers.errors import DriverError
 
 VARIABLE = "TESTBED_TOKEN"
 KILL_DEADLINE_S = 5.0
-EXEC_DEADLINE_S = 0.05  # a program is loaded within that, in a guest too
+EXEC_DEADLINE_S = 1.0  # a program is loaded within that, on a busy machine too
 
 
 @dataclass(frozen=True)
@@ -120,25 +120,31 @@ def _bears(pid: int, token: str) -> bool:
 def _environment(pid: int) -> bytes:
     """The environment a program was started with.
 
-    In the middle of an execve(2) a process seems to have none.  Kernel threads and zombies really have none; they have
-    no program either.
+    In the middle of an execve(2) a process seems to have none.  It is at work then, and has a program, which kernel
+    threads and zombies do not.
     """
+    path = Path(f"/proc/{pid}/environ")
     deadline = time.monotonic() + EXEC_DEADLINE_S
     try:
-        while True:
-            environment = Path(f"/proc/{pid}/environ").read_bytes()
-            if environment or time.monotonic() > deadline:
-                return environment
+        while not (environment := path.read_bytes()) and time.monotonic() < deadline:
+            if _stat(pid)[1][0] not in "RD":
+                return path.read_bytes()
             Path(f"/proc/{pid}/exe").readlink()
             os.sched_yield()
+        return environment
     except OSError:  # gone, without a program, or another user's
         return b""
 
 
 def _parent_and_command(pid: int) -> tuple[int, str]:
     try:
-        # the command's name stands in parentheses and may itself contain some (proc(5), stat)
-        head, _, tail = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")
-        return int(tail.split()[1]), head.partition("(")[2]
+        command, rest = _stat(pid)
     except OSError:
         return 0, "ended"
+    return int(rest[1]), command
+
+
+def _stat(pid: int) -> tuple[str, list[str]]:
+    """The command's name, and what follows it: state, parent, ... (proc(5), stat)."""
+    head, _, tail = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")  # a name may contain some
+    return head.partition("(")[2], tail.split()

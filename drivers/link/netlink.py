@@ -166,7 +166,10 @@ def encode(kind: type[nlmsg], *, attributes: list[tuple[str, Any]] | None = None
     """A message's fields and attributes as the kernel reads them, without the netlink header."""
     if not attributes:
         # pyroute2 does the same in ten times as long, and a handoff has twenty such messages in its way.
-        return b"".join(form.pack(values.get(name, empty)) for name, form, empty in _forms(tuple(kind.fields)))
+        return b"".join(
+            form.pack() if empty is None else form.pack(values.get(name, empty))
+            for name, form, empty in _forms(tuple(kind.fields))
+        )
     message = kind()
     for name, form in kind.fields:
         message[name] = values.get(name, b"" if form.endswith("s") else 0)
@@ -177,12 +180,13 @@ def encode(kind: type[nlmsg], *, attributes: list[tuple[str, Any]] | None = None
 
 
 @functools.cache
-def _forms(fields: tuple[tuple[str, str], ...]) -> tuple[tuple[str, struct.Struct, bytes | int], ...]:
-    """How each field is packed, and what stands for one that is not given."""
+def _forms(fields: tuple[tuple[str, str], ...]) -> tuple[tuple[str, struct.Struct, bytes | int | None], ...]:
+    """How each field is packed, and what stands for one that is not given; None where it only fills up."""
     forms = []
     for name, form in fields:
         packing = form if form[0] in "<>!=@" else f"={form}"
-        forms.append((name, struct.Struct(packing), b"" if form.endswith("s") else 0))
+        empty = {"s": b"", "x": None}.get(form[-1], 0)
+        forms.append((name, struct.Struct(packing), empty))
     return tuple(forms)
 
 
