@@ -41,6 +41,7 @@ class Bench:
         for tool in kernel_source.TOOLS:
             if tool != "make" and shutil.which(tool) is None:
                 self.program(tool, "#!/bin/sh\n")
+        monkeypatch.setattr(kernel_source, "C_LIBRARY", self.programs / "make")  # any file that is there
         monkeypatch.setenv("PATH", f"{self.programs}:{os.environ['PATH']}")
         monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
         monkeypatch.setenv("FAKE_CALLS", str(self.calls))
