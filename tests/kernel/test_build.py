@@ -26,6 +26,10 @@ echo "  CC      init/version.o"
 eval "$FAKE_MAKE"
 printf '#!/bin/sh\necho 6.12.117-rig\n' > "$objects/linux"; chmod +x "$objects/linux"
 """
+XZ = """#!/usr/bin/env python3
+import lzma, sys
+sys.stdout.buffer.write(lzma.decompress(sys.stdin.buffer.read()))
+"""
 
 
 class Bench:
@@ -40,7 +44,7 @@ class Bench:
         self.program("dpkg-query", "#!/bin/sh\nprintf %s 6.12.117-1\n")
         for tool in kernel_source.TOOLS:
             if tool != "make" and shutil.which(tool) is None:
-                self.program(tool, "#!/bin/sh\n")
+                self.program(tool, XZ if tool == "xz" else "#!/bin/sh\n")
         monkeypatch.setattr(kernel_source, "C_LIBRARY", self.programs / "make")  # any file that is there
         monkeypatch.setenv("PATH", f"{self.programs}:{os.environ['PATH']}")
         monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
@@ -179,7 +183,8 @@ def test_a_source_that_is_no_archive_is_refused(bench: Bench) -> None:
 
 def _building(bench: Bench) -> subprocess.Popen[bytes]:
     """A build in a process of its own that has come as far as compiling, which takes for ever."""
-    code = "import sys; from pathlib import Path; from testbed.rig.kernel.build import build\n"
+    code = "import sys; from pathlib import Path; from testbed.rig.kernel import kernel_source\n"
+    code += "from testbed.rig.kernel.build import build\nkernel_source.C_LIBRARY = Path(sys.argv[1])\n"
     code += "build(lambda step: None, folder=Path(sys.argv[1]))"
     bench.monkeypatch.setenv("FAKE_MAKE", "echo $$ > $FAKE_CALLS.pid; exec sleep 1000")
     process = subprocess.Popen([sys.executable, "-c", code, str(bench.sources)], stderr=subprocess.DEVNULL)
