@@ -33,25 +33,31 @@ def folder_is_shared() -> bool:
 
 def share_folder() -> None:
     """Prepare the folder of names as `ip netns` does: a mount of its own, whose changes other mount namespaces see."""
-    FOLDER.mkdir(exist_ok=True)
     with _as_driver_error(str(FOLDER)):
+        FOLDER.mkdir(exist_ok=True)
         if not folder_is_shared():
             mounts.mount(str(FOLDER), FOLDER, mounts.MS_BIND | mounts.MS_REC)
         mounts.mount("", FOLDER, mounts.MS_SHARED | mounts.MS_REC)
 
 
-def unshare_folder() -> bool:
-    """Undo :func:`share_folder`, unless somebody has a namespace there.  True when it was done."""
-    if not folder_is_shared() or any(FOLDER.iterdir()):
+def unshare_folder(made: bool) -> bool:
+    """Undo :func:`share_folder`, unless somebody has a namespace there; the folder goes too where it was `made`.
+
+    True when something was undone.
+    """
+    if not FOLDER.exists() or any(FOLDER.iterdir()):
         return False
+    shared = folder_is_shared()
     try:
-        mounts.unmount(FOLDER, lazily=False)
-        FOLDER.rmdir()
+        if shared:
+            mounts.unmount(FOLDER, lazily=False)
+        if made:
+            FOLDER.rmdir()
     except OSError as used:
         if used.errno not in (errno.EBUSY, errno.ENOTEMPTY):
             raise
         return False
-    return True
+    return shared or made
 
 
 @contextmanager

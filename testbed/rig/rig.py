@@ -166,7 +166,7 @@ class Rig:
             raise RigError(f"not ours, but there already: {', '.join(taken)}", where="network namespaces", mend=mend)
 
     def _announce(self) -> None:
-        entries = [] if netns.folder_is_shared() else [Entry("namespace-folder", {})]
+        entries = [] if netns.folder_is_shared() else [Entry("namespace-folder", {"made": not netns.FOLDER.exists()})]
         names = [self.namespace(host) for host in self.plan.namespaces]
         entries.append(Entry("namespaces", {"names": names, "mark": self._mark}))
         entries.append(Entry("processes", {"token": self._mark}))

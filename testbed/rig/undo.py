@@ -44,13 +44,14 @@ class Namespaces:
 
 
 class NamespaceFolder:
-    """`{}`: the mount on the folder of names, which was not there before and stays while anybody has a namespace."""
+    """`{"made": ...}`: the mount on the folder of names, which was not there before, and the folder itself where it was
+    made; both stay while anybody has a namespace."""
 
     def there(self, values: Values) -> list[str]:
         return [f"mount on {netns.FOLDER}, where nobody else has a namespace"] if netns.folder_is_shared() else []
 
     def undo(self, values: Values) -> list[str]:
-        return [f"unmounted {netns.FOLDER}"] if netns.unshare_folder() else []
+        return [f"unmounted {netns.FOLDER}"] if netns.unshare_folder(values["made"]) else []
 
 
 class Processes:

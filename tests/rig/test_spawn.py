@@ -15,6 +15,7 @@ import pytest
 from rig_eyes import brought_up, plan
 
 from drivers.host import processes
+from testbed.rig import undo
 from testbed.rig.rig import Rig
 
 STUBBORN = (
@@ -96,7 +97,10 @@ def test_a_command_that_does_not_exist_says_so_in_its_log(rig: Rig, tmp_path: Pa
     assert "kamailoi" in (tmp_path / "log").read_text()
 
 
-def test_tearing_down_ends_daemons_that_forked_and_kills_those_that_do_not_listen(tmp_path: Path) -> None:
+def test_tearing_down_ends_daemons_that_forked_and_kills_those_that_do_not_listen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(undo, "PATIENCE_S", 1.0)
     with brought_up(tmp_path, "ends") as rig:
         daemon = "(setsid sleep 601 & setsid sleep 602 &) ; exec sleep 603"
         forked = rig.spawn("ue", ["sh", "-c", daemon])
