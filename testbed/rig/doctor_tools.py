@@ -58,7 +58,6 @@ TOOLS = (
     Tool("unshare", "the guest's process namespace", "util-linux"),
     Tool("modprobe", "the guest's modules", "kmod", kernels=("uml",)),
     Tool("tshark", "tests and figures beside ours", "tshark", kernels=()),
-    Tool("sipp", "tests against another SIP implementation", "sip-tester", ("-v",), kernels=()),
 )
 # A module of Kamailio is in a package of its own by the beginning of its name; the rest comes with kamailio itself.
 MODULE_PACKAGES = {
@@ -80,12 +79,11 @@ def programs() -> list[Check]:
 def kamailio_modules() -> Check:
     """The modules that the core's own configuration loads."""
     folders = list(KAMAILIO_MODULES.glob("*/kamailio/modules"))
-    texts = [path.read_text() for path in _configurations()]
-    wanted = sorted({name for text in texts for name in re.findall(r'(?m)^loadmodule "(\w+)', text)})
+    wanted = modules_loaded()
     missing = [name for name in wanted if not any((folder / f"{name}.so").exists() for folder in folders)]
     if not missing:
         return Check("programs", "Kamailio's modules", "there", f"all {len(wanted)} that the core loads")
-    packages = sorted({_package(name) for name in missing})
+    packages = sorted({package_of(name) for name in missing})
     detail, mend = f"not here: {', '.join(missing)}", f"{SETUP}, or apt-get install {' '.join(packages)}"
     return Check("programs", "Kamailio's modules", "missing", detail, mend, BOTH)
 
@@ -107,11 +105,14 @@ def python_packages() -> list[Check]:
     return checks
 
 
-def _configurations() -> list[Path]:
-    return sorted(Path(testbed.core.__path__[0]).glob("kamailio/*.cfg"))
+def modules_loaded() -> list[str]:
+    """The names of the modules in the core's configuration files."""
+    texts = [path.read_text() for path in Path(testbed.core.__path__[0]).glob("kamailio/*.cfg")]
+    return sorted({name for text in texts for name in re.findall(r'(?m)^loadmodule "(\w+)', text)})
 
 
-def _package(module: str) -> str:
+def package_of(module: str) -> str:
+    """The Debian package that a module of Kamailio comes in."""
     return next((package for start, package in MODULE_PACKAGES.items() if module.startswith(start)), "kamailio")
 
 

@@ -66,11 +66,11 @@ def test_where_no_kernel_can_the_exit_code_says_so(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_missing_program_matters_to_the_kernels_that_need_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor_tools, "find", lambda name: None if name in ("modprobe", "sipp") else "/bin/true")
+    monkeypatch.setattr(doctor_tools, "find", lambda name: None if name in ("modprobe", "tshark") else "/bin/true")
     code, text = ask("--json")
     found = json.loads(text)
     states = {check["name"]: check["state"] for check in found["checks"]}
-    assert (states["modprobe"], states["sipp"], states["ip"]) == ("missing", "absent", "there")
+    assert (states["modprobe"], states["tshark"], states["ip"]) == ("missing", "absent", "there")
     assert {ability["kernel"]: ability["can"] for ability in found["abilities"]} == {"host": True, "uml": False}
     assert code == 0
 
