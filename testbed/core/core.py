@@ -103,6 +103,7 @@ class Core:
     ) -> None:
         self._plan, self._spawn, self._subscribers = plan, spawn, tuple(subscribers)
         self.options = options or CoreOptions()
+        folder = folder.absolute()  # the daemons work from the root folder
         self._logs, self._files = folder / "logs", folder / "core"
         self._daemons: list[_Daemon] = []
         self._hss, self._scscf = plan.server("hss"), plan.server("scscf")
