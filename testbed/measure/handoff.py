@@ -45,8 +45,12 @@ class End:
 
     @property
     def backwards_ms(self) -> float:
-        """How far the clock was seen to step back between two packets."""
-        steps = np.diff(self.packets.time_ns)
+        """How far the clock was seen to step back between two packets of media that arrived.
+
+        Only those stand in the capture in the order of their stamps: a packet that arrives is stamped before it waits
+        for its turn, and one that leaves meanwhile is captured first and stamped later.
+        """
+        steps = np.diff(self.received.time_ns)
         return float(-steps.min()) / 1e6 if len(steps) and steps.min() < 0 else 0.0
 
 

@@ -16,6 +16,18 @@ if TYPE_CHECKING:
     from testbed.scenario.runner import Recorded
 
 
+def clock_offset_s() -> float:
+    """The time of day less the monotonic clock; between two calls it changes only when the clock is stepped.
+
+    The two clocks cannot be read at once: of several readings the one counts that was interrupted least.
+    """
+    readings = []
+    for _ in range(16):
+        before, now, after = time.monotonic(), time.time(), time.monotonic()
+        readings.append((after - before, now - (before + after) / 2))
+    return min(readings)[1]
+
+
 def run_context(scenario: Scenario, plan: Plan, recorded: Recorded, kernel: KernelInfo) -> RunContext:
     """Put together what scenario, plan and runner know."""
     moving, far = plan.ues[MOVING], plan.ues[FAR]
@@ -35,7 +47,7 @@ def run_context(scenario: Scenario, plan: Plan, recorded: Recorded, kernel: Kern
         ),
         lateness_ms=recorded.lateness,
         capture_stats=recorded.captures,
-        clock_step_ms=(time.time() - time.monotonic() - recorded.clock) * 1000,
+        clock_step_ms=(clock_offset_s() - recorded.clock_s) * 1000,
         expectations=scenario.expectations(),
         failures=tuple(recorded.failures),
         rig_errors=tuple(recorded.rig_errors),

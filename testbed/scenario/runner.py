@@ -23,7 +23,7 @@ from testbed.results.context import KernelInfo, Lateness, RunContext
 from testbed.results.folder import RunFolder
 from testbed.rig.kernel.choose import current, current_build, current_clock
 from testbed.rig.rig import Rig
-from testbed.scenario.evidence import run_context
+from testbed.scenario.evidence import clock_offset_s, run_context
 from testbed.scenario.model import Scenario
 from testbed.scenario.parties import FAR, MOVING, handoff_order, subscribers, ue_setup
 from testbed.scenario.progress import Progress, Told
@@ -54,7 +54,7 @@ class Recorded:
     """What the runner saw of a run."""
 
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
-    clock: float = field(default_factory=lambda: time.time() - time.monotonic())
+    clock_s: float = field(default_factory=clock_offset_s)
     failures: list[str] = field(default_factory=list)
     rig_errors: list[str] = field(default_factory=list)
     connections: list[dict[str, Any]] = field(default_factory=list)

@@ -134,7 +134,7 @@ def test_a_capture_out_of_order_shows_how_far_the_clock_stepped_back(tmp_path: P
         (time - (5_000_000_000 if number > middle else 0), frame) for number, (time, frame) in enumerate(ue.frames)
     ]
     read = read_end(ue.write(tmp_path / "ue.pcapng", in_order=False), (LTE, WIFI), (FAR,), EspKeys())
-    assert read.backwards_ms == pytest.approx(5000, abs=30)
+    assert 4500 < read.backwards_ms < 5000  # less what lay between the last packet before and the first one after
 
 
 def test_an_end_without_a_capture_leaves_the_other_direction_measured(tmp_path: Path) -> None:
