@@ -143,11 +143,23 @@ def run(job: dict[str, Any], orders: int, news: int) -> int:
 
 
 def beat(news: int) -> None:
-    """Tell what time it is: every second at first, later every ten, so that a week of it costs little."""
+    """Tell what time it is, and who is there: every second at first, later every ten, so that a week costs little."""
+    known: dict[str, str] = {}
     while True:
+        there = {name for name in os.listdir("/proc") if name.isdigit()}
+        if there != known.keys():
+            known = {name: known.get(name) or command_line(name) for name in there}
+            tell(news, f"processes {json.dumps({name: line for name, line in known.items() if line})}")
         now = time.monotonic()
         tell(news, f"time {now:.3f}")
         time.sleep(1 if now < 60 else 10)
+
+
+def command_line(process: str) -> str:
+    """As far as it is of use in a message; empty for a thread of the kernel, or one that has just gone."""
+    with contextlib.suppress(OSError), open(f"/proc/{process}/cmdline", errors="replace") as stream:
+        return " ".join(stream.read().replace("\0", " ").split())[:200]
+    return ""
 
 
 def start(job: dict[str, Any], theirs: list[int]) -> int | None:

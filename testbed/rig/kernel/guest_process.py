@@ -54,7 +54,7 @@ class Guest:
 
     @property
     def pid(self) -> int:
-        """Of its first process on the host, which leads the session of all."""
+        """Of its first process on the host, which all others descend from."""
         return self._process.pid
 
     def wait(self) -> None:

@@ -4,6 +4,7 @@ Console 0 is the command's standard output (and its keyboard), 1 its standard er
 3 takes our orders, 4 brings news.  Orders and news are lines of text:
 
     orders: `signal NUMBER`, `size COLUMNS LINES`        news: `started`, `status NUMBER`, `error TEXT`
+                                                            `time SECONDS`, `processes JSON` (simulated time)
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ class Relays:
     def __init__(self, *, interactive: bool = False) -> None:
         self.news: dict[str, str] = {}
         self.started = threading.Event()
+        self._unfinished = b""  # the beginning of a line of news
         self._interactive = interactive
         orders, self._orders = os.pipe()
         keys, self._keys = os.pipe()
@@ -101,8 +103,9 @@ class Relays:
         self._order(f"size {size.columns} {size.lines}")
 
     def _note(self, data: bytes) -> None:
-        for line in data.decode(errors="replace").splitlines():
-            word, _, rest = line.strip().partition(" ")
+        *lines, self._unfinished = (self._unfinished + data).split(b"\n")
+        for line in lines:
+            word, _, rest = line.decode(errors="replace").strip().partition(" ")
             self.news[word] = rest
             if word == "started":
                 self.started.set()

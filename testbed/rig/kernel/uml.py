@@ -145,7 +145,7 @@ def _boot(folder: Path, command: GuestCommand, build: Build, log: Path) -> dict[
         try:
             relays.begin()
             threading.Thread(target=guest.watch_start, args=(relays.started, START_DEADLINE_S), daemon=True).start()
-            with _watched(command, folder, guest, relays):
+            with _watched(command, folder, guest, relays, log):
                 guest.wait()
         finally:
             guest.kill()
@@ -153,12 +153,14 @@ def _boot(folder: Path, command: GuestCommand, build: Build, log: Path) -> dict[
 
 
 @contextmanager
-def _watched(command: GuestCommand, folder: Path, guest: guest_process.Guest, relays: relay.Relays) -> Iterator[None]:
+def _watched(
+    command: GuestCommand, folder: Path, guest: guest_process.Guest, relays: relay.Relays, log: Path
+) -> Iterator[None]:
     """In simulated time: kill the guest when time has stopped in it."""
     if command.clock == "real":
         yield
         return
-    dog = watchdog.Watchdog(folder, guest.pid, lambda: relays.news.get("time"))
+    dog = watchdog.Watchdog(folder, guest.pid, relays.news, log)
 
     def watch() -> None:
         if stopped := dog.watch():
