@@ -59,6 +59,11 @@ TOOLS = {"kamailio": "kamailio kamailio-ims-modules kamailio-python3-modules", "
 @click.option(
     "--no-decryption-keys", is_flag=True, help="Leave no captures/esp_sa: the protected SIP stays unreadable."
 )
+@click.option(
+    "--subscribers",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False, resolve_path=True),
+    help="A file of `testbed subscriber` that the HSS serves from; subscribers of the run's own when not given.",
+)
 @click.option("--rig", metavar="NAME", default="tb", show_default=True, help="One rig is held by one run at a time.")
 def run(
     name: str | None,
@@ -71,6 +76,7 @@ def run(
     as_json: bool,
     settings: tuple[str, ...],
     no_decryption_keys: bool,
+    subscribers: Path | None,
     rig: str,
     ip: str | None,
     **options: Any,
@@ -95,12 +101,14 @@ def run(
     scenario = chosen(name, settings, ip=int(ip) if ip else None, **options)
     path = fitting_topology(scenario, topology)
     check_tools(rig)
-    _choose_kernel(kernel, clock, runs)
+    # The HSS writes sequence numbers back into a store.
+    _choose_kernel(kernel, clock, [runs.absolute(), *([subscribers.parent] if subscribers else [])])
 
     from testbed.cli.repeats import Repeats
     from testbed.scenario.runner import RunOptions
 
-    repeats = Repeats(scenario, path, runs, RunOptions(rig=rig, keep_keys=not no_decryption_keys), as_json=as_json)
+    choices = RunOptions(rig=rig, keep_keys=not no_decryption_keys, subscribers=subscribers)
+    repeats = Repeats(scenario, path, runs, choices, as_json=as_json)
     sys.exit(repeats.carry_out(repeat))
 
 
@@ -134,7 +142,7 @@ def check_tools(rig: str) -> None:
         raise RigError(f"{' and '.join(missing)} cannot be found", where="this machine", mend=mend)
 
 
-def _choose_kernel(wanted: str, clock: Clock, runs: Path) -> None:
+def _choose_kernel(wanted: str, clock: Clock, writable: list[Path]) -> None:
     """Go on where this kernel will do; else repeat the command line in a guest and end with its status."""
     from testbed.rig.kernel.choose import choose, repeat_in_guest
 
@@ -142,7 +150,7 @@ def _choose_kernel(wanted: str, clock: Clock, runs: Path) -> None:
     if choice.kernel == "host":
         return
     click.echo(f"kernel {choice.kernel}: {choice.reason}", err=True)
-    sys.exit(repeat_in_guest([runs.absolute()], clock=clock))
+    sys.exit(repeat_in_guest(writable, clock=clock))
 
 
 def _with_settings(scenario: Scenario, settings: tuple[str, ...]) -> Scenario:

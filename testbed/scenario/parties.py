@@ -7,7 +7,7 @@ import secrets
 import uuid
 from pathlib import Path
 
-from testbed.core.subscribers import Subscriber
+from testbed.core.subscribers import Subscriber, SubscriberStore
 from testbed.scenario.model import FAR, MOVING, Scenario
 from testbed.topology.plan import Plan
 from testbed.ue.config import Subscription, UeConfig
@@ -16,8 +16,14 @@ from testbed.ue.setup import AccessSetup, HandoffOrder, UeSetup
 __all__ = ["FAR", "MOVING", "handoff_order", "subscribers", "ue_setup"]
 
 
-def subscribers(plan: Plan, seed: int | None) -> dict[str, Subscriber]:
-    """A subscriber for each UE, its keys made for this run alone (from the seed where there is one)."""
+def subscribers(plan: Plan, seed: int | None, store: Path | None = None) -> dict[str, Subscriber]:
+    """A subscriber for each UE: from the store, or with keys made for this run alone (from the seed if there is one).
+
+    Raises UsageError when the store lacks one.
+    """
+    if store is not None:
+        known = SubscriberStore(store)
+        return {name: known.get(ue.impi) for name, ue in plan.ues.items()}
     source = secrets.token_bytes if seed is None else random.Random(f"keys {seed}").randbytes
     return {name: Subscriber(ue.impi, ue.impus, source(16), source(16)) for name, ue in plan.ues.items()}
 
@@ -25,7 +31,9 @@ def subscribers(plan: Plan, seed: int | None) -> dict[str, Subscriber]:
 def ue_setup(plan: Plan, name: str, subscriber: Subscriber, scenario: Scenario, keys: Path | None) -> UeSetup:
     """What the UE process of one party is told."""
     ue = plan.ues[name]
-    subscription = Subscription(ue.impi, ue.impus, plan.domain, subscriber.k, subscriber.opc)
+    subscription = Subscription(
+        subscriber.impi, subscriber.impus, plan.domain, subscriber.k, subscriber.opc, subscriber.sqn
+    )
     seed = None if scenario.seed is None else random.Random(f"{name} {scenario.seed}").getrandbits(32)
     config = UeConfig(
         name,

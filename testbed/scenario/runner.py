@@ -47,6 +47,7 @@ class RunOptions:
     rig: str = "tb"
     keep_keys: bool = True  # write `captures/esp_sa`, with which the protected SIP can be read
     state: Path | None = None  # where rigs keep their journals
+    subscribers: Path | None = None  # a store (`testbed subscriber`) that the HSS serves from
 
 
 @dataclass
@@ -93,6 +94,7 @@ class Run:
         self.scenario, self.plan, self.folder, self.options, self._told = scenario, plan, folder, options, told
         self.recorded = Recorded()
         self.rig = Rig(plan, options.rig, options.state, scenario.seed)
+        self.subscriptions = subscribers(plan, scenario.seed, options.subscribers)
         self.ues: dict[str, UeHandle] = {}
         self._captures: dict[str, Capture] = {}
 
@@ -134,7 +136,7 @@ class Run:
 
     async def _start(self, undo: AsyncExitStack) -> Core:
         """Captures, core and UEs start at the same time and are waited for together."""
-        subscriptions = subscribers(self.plan, self.scenario.seed)
+        subscriptions = self.subscriptions
         core = Core(self.plan, self.folder.path, self.rig.spawn, self._core_options(), tuple(subscriptions.values()))
         undo.callback(core.stop)
         with self.stage("core", "Kamailio P-CSCFs and S-CSCF, HSS"):
@@ -155,7 +157,10 @@ class Run:
 
     def _core_options(self) -> CoreOptions:
         return CoreOptions(
-            profile=self.scenario.profile, linger_s=self.scenario.linger_s, seed=self.scenario.seed
+            profile=self.scenario.profile,
+            linger_s=self.scenario.linger_s,
+            seed=self.scenario.seed,
+            store=self.options.subscribers,
         )
 
     def _launch_captures(self, undo: AsyncExitStack) -> None:
@@ -178,7 +183,7 @@ class Run:
                 await self.ues[name].order("register", access=access, move="none")
             await self.ues[MOVING].order("subscribe", access=first)
         with self.stage("call", f"{MOVING} calls {FAR}"):
-            await self.ues[MOVING].order("call", access=first, to=self.plan.ues[FAR].impus[0])
+            await self.ues[MOVING].order("call", access=first, to=self.subscriptions[FAR].impus[0])
             await asyncio.sleep(self.scenario.settle_s)  # media before the trigger, as long as the scenario says
 
     async def _handoff(self) -> None:
