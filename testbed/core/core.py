@@ -26,6 +26,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
+from drivers.protocols import Family
 from testbed.core.subscribers import Subscriber, to_lines
 from testbed.errors import RigError
 from testbed.topology.plan import SIP_PORT, Plan, ServerPlan
@@ -58,6 +59,8 @@ class CoreOptions:
     min_expires_s: int = 60
     max_expires_s: int = 600_000
     ipv6: bool = True  # whether P-CSCFs listen for IPv6 UEs
+    family: Family = 4  # what UEs will use for signalling: P-CSCFs are warmed up for it (see pcscf_warm_up.cfg)
+    transport: Literal["udp", "tcp"] = "udp"
     connections: int = 0  # protected port pairs of a P-CSCF; 0: as many as its accesses may need
     debug: bool = False
     seed: int | None = None  # what the HSS draws its RANDs from; random without
@@ -202,9 +205,12 @@ class Core:
         address = server.addresses[4]
         values = {"OUR_ADDRESS": address, "SCSCF_ADDRESS": self._scscf.addresses[4], "HOME_DOMAIN": self._plan.domain}
         listen = [f"{transport}:{address}:{SIP_PORT}" for transport in ("udp", "tcp")]
-        if self.options.ipv6:
+        if self.options.ipv6 or self.options.family == 6:
             values["OUR_IPV6"] = server.addresses[6]
             listen += [f"{transport}:[{server.addresses[6]}]:{SIP_PORT}" for transport in ("udp", "tcp")]
+        six = self.options.family == 6
+        values["WARM_UP_HOST"] = f"[{server.addresses[6]}]" if six else address
+        values["WARM_UP_PROTO"] = self.options.transport
         accesses = sum(1 for access in self._plan.accesses.values() if access.pcscf == server.name)
         # Each connection and, while it renews its associations, a second set of it.
         self._kamailio(server, "pcscf", listen, values, {"CONNECTIONS": self.options.connections or 2 * accesses})
