@@ -10,6 +10,7 @@ import click
 
 from testbed.errors import RigError
 from testbed.rig.journal import Journal
+from testbed.rig.kernel.guest_folder import leftovers, remove_leftovers
 from testbed.rig.reservation import Reservation, check_name, state_folder
 
 
@@ -26,17 +27,18 @@ def clean(name: str | None, every: bool, dry_run: bool, as_json: bool, state: Pa
 
     A rig writes into a journal what it is about to make, so what a killed run or a loss of power left behind is known
     exactly: network namespaces with their links, SAs and queueing disciplines, processes, mounts.  A rig whose run is
-    alive is left alone.
+    alive is left alone.  What a rig in a guest kernel made is gone with the guest; its temporary folder goes here.
     """
     if name and every:
         raise click.UsageError("--rig and --all exclude each other")
     folder = state or state_folder()
     rigs = [check_name(name)] if name else _rigs(folder)
     results = [_clean(rig, folder / rig, dry_run) for rig in rigs]
+    guests = [] if name else [str(path) for path in (leftovers() if dry_run else remove_leftovers())]
     if as_json:
-        click.echo(json.dumps({"rigs": results}, indent=2))
+        click.echo(json.dumps({"rigs": results, "guests": guests}, indent=2))
     else:
-        _print(results, dry_run)
+        _print(results, guests, dry_run)
     if any(result["failed"] for result in results) or (name and results[0]["held"]):
         raise click.exceptions.Exit(RigError.exit_code)
 
@@ -71,7 +73,7 @@ def _clean(rig: str, folder: Path, dry_run: bool) -> dict[str, Any]:
     return result
 
 
-def _print(results: list[dict[str, Any]], dry_run: bool) -> None:
+def _print(results: list[dict[str, Any]], guests: list[str], dry_run: bool) -> None:
     for result in results:
         rig = f"rig {result['rig']}"
         if result["held"]:
@@ -84,5 +86,7 @@ def _print(results: list[dict[str, Any]], dry_run: bool) -> None:
             click.echo(f"{rig}: would be undone: {line}")
         for line in result["failed"]:
             click.echo(f"{rig}: not undone: {line}", err=True)
-    if not any(result[key] for result in results for key in ("held", "undone", "left", "failed")):
+    for folder in guests:
+        click.echo(f"{folder}: a dead guest's folder {'would be ' if dry_run else ''}removed")
+    if not guests and not any(result[key] for result in results for key in ("held", "undone", "left", "failed")):
         click.echo("nothing to undo" if not dry_run else "nothing would be undone")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from controller import DEADLINE_S, WITHOUT_NAMESPACE, Controller, carriers, guest_folders, until
+from controller import DEADLINE_S, EXEC, WITHOUT_NAMESPACE, Controller, carriers, guest_folders, until
 
 from testbed.rig.kernel import guest_folder, guest_process
 
@@ -23,9 +25,13 @@ def test_nothing_of_a_guest_survives_a_controller_that_is_killed(temporary: Path
     controller.signal(signal.SIGKILL)
     controller.process.wait(DEADLINE_S)
     assert until(lambda: carriers(folder) == [])
-    assert guest_folders(temporary) == [folder]  # the only thing left: nobody lives who could remove it
+    assert guest_folders(temporary) == [folder]  # nobody lives who could remove it
 
-    Controller(temporary, "true").result()  # until the next start
+    environment = {**os.environ, "TMPDIR": str(temporary)}
+    clean = [*EXEC[:-2], "clean", "--state", str(temporary / "state")]
+    for options, told in (["--dry-run"], "would be removed"), ([], "removed"):
+        done = subprocess.run([*clean, *options], env=environment, capture_output=True, text=True, check=True)
+        assert done.stdout == f"{folder}: a dead guest's folder {told}\n"
     assert guest_folders(temporary) == []
 
 

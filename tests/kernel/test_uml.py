@@ -81,6 +81,7 @@ def test_a_command_that_a_signal_ended_and_one_that_is_not_there_have_the_shells
     assert Controller(temporary, "sh", "-c", "kill -KILL $$").result()[0] == 128 + signal.SIGKILL
     status, _, err = Controller(temporary, "no-such-command").result()
     assert (status, err) == (127, b"no-such-command: No such file or directory\n")
+    assert Controller(temporary, "sh", "-c", "exit 125").result()[0] == 125  # what a guest that failed uses itself
 
 
 def test_only_writable_folders_are_written(temporary: Path, tmp_path: Path) -> None:
