@@ -60,6 +60,9 @@ TOOLS = {"kamailio": "kamailio kamailio-ims-modules kamailio-python3-modules", "
     "--no-decryption-keys", is_flag=True, help="Leave no captures/esp_sa: the protected SIP stays unreadable."
 )
 @click.option(
+    "--all-captures", is_flag=True, help="Capture at the servers too: tells whose the core's time is, and takes some."
+)
+@click.option(
     "--subscribers",
     type=click.Path(path_type=Path, exists=True, dir_okay=False, resolve_path=True),
     help="A file of `testbed subscriber` that the HSS serves from; subscribers of the run's own when not given.",
@@ -76,6 +79,7 @@ def run(
     as_json: bool,
     settings: tuple[str, ...],
     no_decryption_keys: bool,
+    all_captures: bool,
     subscribers: Path | None,
     rig: str,
     ip: str | None,
@@ -107,7 +111,7 @@ def run(
     from testbed.cli.repeats import Repeats
     from testbed.scenario.runner import RunOptions
 
-    choices = RunOptions(rig=rig, keep_keys=not no_decryption_keys, subscribers=subscribers)
+    choices = RunOptions(rig=rig, keep_keys=not no_decryption_keys, all_captures=all_captures, subscribers=subscribers)
     repeats = Repeats(scenario, path, runs, choices, as_json=as_json)
     sys.exit(repeats.carry_out(repeat))
 

@@ -47,6 +47,7 @@ class RunOptions:
     rig: str = "tb"
     keep_keys: bool = True  # write `captures/esp_sa`, with which the protected SIP can be read
     state: Path | None = None  # where rigs keep their journals
+    all_captures: bool = False  # capture at the servers too, which tells whose the core's share of the time is
     subscribers: Path | None = None  # a store (`testbed subscriber`) that the HSS serves from
 
 
@@ -164,7 +165,7 @@ class Run:
         )
 
     def _launch_captures(self, undo: AsyncExitStack) -> None:
-        for end in ENDS:
+        for end in (*ENDS, *self.plan.servers) if self.options.all_captures else ENDS:
             capture = Capture(
                 self.folder.capture(end),
                 namespace=self.rig.namespace(end),
