@@ -14,6 +14,8 @@ import json
 import logging
 import socket
 import sys
+from collections.abc import Callable
+from logging.handlers import MemoryHandler
 from typing import Any
 
 from testbed.errors import TestbedError, UsageError
@@ -25,13 +27,14 @@ from testbed.ue.registration import Move
 from testbed.ue.setup import MAX_ORDER, HandoffOrder, UeSetup
 
 log = logging.getLogger(__name__)
+MOST_KEPT = 1000  # lines of the log that wait to be written
 
 
 class Agent:
     """Orders in, results and events out."""
 
-    def __init__(self, control: socket.socket) -> None:
-        self._control = control
+    def __init__(self, control: socket.socket, quiet: Callable[[], None] = lambda: None) -> None:
+        self._control, self._quiet = control, quiet
         self._ue: UserEquipment | None = None
         self._handoff: Handoff | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -66,16 +69,16 @@ class Agent:
             result = await getattr(self, f"do_{verb.replace('-', '_')}")(**order)
         except TestbedError as error:
             fault = {"kind": type(error).__name__, "what": error.what, "where": error.where, "mend": error.mend}
-            self._say({"id": number, "error": fault})
+            self._say_result(number, error=fault)
         except SipError as error:
             fault = {"kind": "ProductFailure", "what": error.what, "where": error.where, "mend": error.mend}
-            self._say({"id": number, "error": fault})
+            self._say_result(number, error=fault)
         except Exception as bug:
             log.exception("order %s", verb)
             fault = {"kind": "RigError", "what": f"{verb}: {bug!r}", "where": "UE process", "mend": None}
-            self._say({"id": number, "error": fault})
+            self._say_result(number, error=fault)
         else:
-            self._say({"id": number, "result": result})
+            self._say_result(number, result=result)
 
     def _say(self, message: dict[str, Any]) -> None:
         with contextlib.suppress(OSError):  # the controller has gone; the next read says so
@@ -83,6 +86,10 @@ class Agent:
 
     def _told(self, event: str, detail: dict[str, Any]) -> None:
         self._say({"event": event, **detail})
+
+    def _say_result(self, number: int, **result: Any) -> None:
+        self._say({"id": number, **result})
+        self._quiet()
 
     @property
     def ue(self) -> UserEquipment:
@@ -172,13 +179,15 @@ def describe(connection: ImsConnection) -> dict[str, Any]:
 
 
 def main() -> None:
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO, format="%(asctime)s.%(msecs)03d %(message)s", datefmt="%H:%M:%S"
-    )
+    written = logging.StreamHandler(sys.stderr)
+    written.setFormatter(logging.Formatter("%(asctime)s.%(msecs)03d %(message)s", datefmt="%H:%M:%S"))
+    # Lines wait for a quiet moment: each is a write to a disk, and some fall into a handoff.
+    kept = MemoryHandler(MOST_KEPT, flushLevel=logging.WARNING, target=written)
+    logging.basicConfig(handlers=[kept], level=logging.INFO)
     with socket.socket(fileno=int(sys.argv[1])) as control:
         control.setblocking(False)
         with contextlib.suppress(KeyboardInterrupt):
-            asyncio.run(Agent(control).run())
+            asyncio.run(Agent(control, kept.flush).run())
 
 
 if __name__ == "__main__":

@@ -83,9 +83,9 @@ class Calls:
         if response.status >= 300:
             raise _refused(response, f"re-INVITE over {name}")
         session.description = description
-        self._acknowledge(dialog, request, key, flow, connection)
         session.connection, session.media_flow = connection, name
-        self._send_media(session, response)
+        self._send_media(session, response)  # before the ACK: every millisecond here is one of silence
+        self._acknowledge(dialog, request, key, flow, connection)
 
     async def hang_up(self, session: Session) -> None:
         """End a session by BYE over its connection."""
@@ -115,10 +115,12 @@ class Calls:
             dialog = Dialog.uac(request, response)
         except PeerFault as fault:
             raise ProductFailure(fault.what, where=f"call to {to}") from fault
-        self._acknowledge(dialog, request, key, flow, connection)
         session = Session(dialog, connection, to, description, connection.name)
         self.sessions.append(session)
-        self._send_media(session, response)
+        try:
+            self._send_media(session, response)
+        finally:
+            self._acknowledge(dialog, request, key, flow, connection)
         return session
 
     def _initial(self, connection: ImsConnection, to: str, extra: tuple[tuple[str, str], ...], body: bytes) -> Request:

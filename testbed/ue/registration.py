@@ -50,7 +50,8 @@ class Registrar:
         """
         digest = DigestClient(connection.config.subscription.impi, self._rng)
         connection.call_id = f"{self._rng.getrandbits(64):016x}@{connection.host}"
-        await self._open_ports(connection)
+        connection.port_s = connection.transport.bind("server")
+        self._offer(connection)
         request = self._request(connection, move, old_contacts, protected=False)
         flow = await connection.flow(protected=False)
         response = await self._challenged(connection, request, flow)
@@ -67,11 +68,6 @@ class Registrar:
         if response.status not in (200, 401, 423):
             raise _refused(connection, response)
         connection.bindings = []
-
-    async def _open_ports(self, connection: ImsConnection) -> None:
-        connection.port_s = connection.transport.bind("server")
-        await connection.transport.listen("server", connection.port_s)
-        self._offer(connection)
 
     def _offer(self, connection: ImsConnection) -> None:
         """A new offer of associations, and a new port to make it from.
@@ -191,10 +187,15 @@ class Registrar:
         return connection.authorization
 
     async def _challenged(self, connection: ImsConnection, request: Request, flow: Flow) -> Response:
-        """Send an unprotected REGISTER; while the network works on it, close our protected ports to cleartext."""
+        """Send an unprotected REGISTER; while the network works on it, make our protected ports ready.
+
+        They are closed to cleartext, and the server port takes TCP too.
+        """
         _, answered = self._stack.start(request, flow)
         assert connection.security is not None
         connection.security.block()
+        if not connection.transport.listens(connection.port_s):
+            await connection.transport.listen("server", connection.port_s)
         response = await answered
         self._log(connection, request, response, flow)
         return response

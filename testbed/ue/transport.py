@@ -62,11 +62,11 @@ class Transport:
         self._loop = asyncio.get_running_loop()
 
     def bind(self, role: Role, port: int = 0) -> int:
-        """Receive SIP over UDP on a port (0: any that UDP and TCP both have free); returns the port."""
+        """Receive SIP over UDP on a port and return it; 0 takes any, for a protected one any that TCP has free too."""
         for _ in range(64):
             sock = self._socket(socket.SOCK_DGRAM, port)
             taken: int = sock.getsockname()[1]
-            if port or self._tcp_free(taken):
+            if port or role == "open" or self._tcp_free(taken):
                 break
             sock.close()
         else:
@@ -79,6 +79,10 @@ class Transport:
         """Accept SIP over TCP on a port."""
         sock = self._socket(socket.SOCK_STREAM, port)
         self._listeners[port] = await self._loop.create_server(lambda: _Stream(self, role, port), sock=sock)
+
+    def listens(self, port: int) -> bool:
+        """Whether SIP over TCP is accepted on a port."""
+        return port in self._listeners
 
     async def connect(self, role: Role, port: int, remote: tuple[str, int]) -> Flow:
         """Open a TCP stream from a port of ours (0: any) and return its flow."""
