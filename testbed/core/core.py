@@ -7,7 +7,7 @@
     core.failures()             # sentences about daemons that have died
     core.stop()
 
-Kamailio's configuration is native (`testbed/core/kamailio/*.cfg`); the values of this rig go in by `-A`.
+Kamailio's configuration is native (`testbed/core/kamailio/*.cfg`); the values of this rig go in on its command line.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from testbed.topology.plan import SIP_PORT, Plan, ServerPlan
 
 CONFIGURATION = Path(__file__).with_name("kamailio")
 HSS_READY, CX_OPEN, KAMAILIO_READY = "\nready\n", "Cx is open", "<script>: ready"
-HSS_DEADLINE_S, STOP_DEADLINE_S = 20.0, 2.0
+STOP_DEADLINE_S = 2.0
 LOOK_AGAIN_S = 0.02
 LAST_WORDS = 6  # lines
 
@@ -112,9 +112,9 @@ class Core:
         self._hss, self._scscf = plan.server("hss"), plan.server("scscf")
 
     def start(self) -> None:
-        """Start everything; :meth:`wait_ready` follows.  Raises RigError when something is missing or dies at once.
+        """Begin to start everything; :meth:`wait_ready` goes on with it.  Raises RigError when something is missing.
 
-        The HSS comes first and is waited for: Kamailio's Diameter peer knocks once, and then not again for long.
+        The HSS comes first, the others when it listens: Kamailio's Diameter peer knocks once, and then not for long.
         """
         if shutil.which("kamailio") is None:
             mend = "install it: apt-get install kamailio kamailio-ims-modules (or `make setup`)"
@@ -122,19 +122,20 @@ class Core:
         for path in (self._logs, self._files):
             path.mkdir(parents=True, exist_ok=True)
         self._start_hss()
-        self._wait(self._daemons, HSS_DEADLINE_S)
-        self._start_scscf()
-        for pcscf in self._plan.pcscfs():
-            self._start_pcscf(pcscf)
 
     def wait_ready(self, deadline_s: float = 20.0) -> None:
         """Wait until every daemon serves and Cx is open; RigError with the daemon's own last words otherwise."""
-        self._wait(self._daemons, deadline_s)
+        until = time.monotonic() + deadline_s
+        self._wait(self._daemons, until, deadline_s)
+        self._start_scscf()
+        for pcscf in self._plan.pcscfs():
+            self._start_pcscf(pcscf)
+        self._wait(self._daemons, until, deadline_s)
 
     def failures(self) -> list[str]:
         """What has died since it was started, each with its last words."""
         return [
-            f"{daemon.name} ended with status {daemon.process.returncode}; it last said:\n    {daemon.last_words()}"
+            f"{daemon.name} {_ending(daemon.process.returncode)}; it last said:\n    {daemon.last_words()}"
             for daemon in self._daemons
             if daemon.process.poll() is not None
         ]
@@ -155,8 +156,7 @@ class Core:
         """The process of a daemon (`hss`, `scscf`, `pcscf-lte`), for a test that wants it to fail."""
         return next(daemon.process for daemon in self._daemons if daemon.name == name)
 
-    def _wait(self, daemons: Sequence[_Daemon], deadline_s: float) -> None:
-        until = time.monotonic() + deadline_s
+    def _wait(self, daemons: Sequence[_Daemon], until: float, deadline_s: float) -> None:
         waiting = list(daemons)
         while waiting:
             waiting = [daemon for daemon in waiting if daemon.ready not in daemon.said()]
@@ -249,6 +249,10 @@ class Core:
     @property
     def _scscf_identity(self) -> str:
         return f"scscf.{self._plan.domain}"
+
+
+def _ending(status: int) -> str:
+    return f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
 
 
 def _wait(process: subprocess.Popen[bytes], seconds: float) -> bool:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from testbed.measure.markers import MARKER_ADDRESS, encode_marker
 from testbed.results.context import KernelInfo, Lateness, RunContext
 from testbed.results.folder import RunFolder
 from testbed.rig.kernel.choose import current, current_build, current_clock
+from testbed.rig.kernel.wall import now
 from testbed.rig.rig import Rig
 from testbed.scenario.evidence import clock_offset_s, run_context
 from testbed.scenario.model import Scenario
@@ -55,7 +56,7 @@ class RunOptions:
 class Recorded:
     """What the runner saw of a run."""
 
-    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    started: datetime
     clock_s: float = field(default_factory=clock_offset_s)
     failures: list[str] = field(default_factory=list)
     rig_errors: list[str] = field(default_factory=list)
@@ -93,7 +94,7 @@ class Run:
 
     def __init__(self, scenario: Scenario, plan: Plan, folder: RunFolder, options: RunOptions, told: Told) -> None:
         self.scenario, self.plan, self.folder, self.options, self._told = scenario, plan, folder, options, told
-        self.recorded = Recorded()
+        self.recorded = Recorded(now(folder.path))
         self.rig = Rig(plan, options.rig, options.state, scenario.seed)
         self.subscriptions = subscribers(plan, scenario.seed, options.subscribers)
         self.ues: dict[str, UeHandle] = {}
@@ -114,7 +115,7 @@ class Run:
     def context(self) -> RunContext:
         """What `analyse` needs beside the folder."""
         kernel = KernelInfo(current(), platform.release(), current_clock(), current_build())
-        return run_context(self.scenario, self.plan, self.recorded, kernel)
+        return run_context(self.scenario, self.plan, self.recorded, kernel, now(self.folder.path))
 
     async def _on_rig(self) -> None:
         with self.stage("rig", f"{len(self.plan.namespaces)} namespaces, cables and links"):
@@ -160,6 +161,8 @@ class Run:
         return CoreOptions(
             profile=self.scenario.profile,
             linger_s=self.scenario.linger_s,
+            family=self.scenario.ip,
+            transport=self.scenario.transport,
             seed=self.scenario.seed,
             store=self.options.subscribers,
         )
