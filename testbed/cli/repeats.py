@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -46,27 +46,45 @@ class Repeats:
         self._watching = Console(stderr=True)
         self._out = self._watching if as_json else Console()
         self._folder: RunFolder | None = None
+        self._into: RunFolder | None = None  # where it has been made already
+
+    def one_of(self, number: int, times: int, folder: RunFolder) -> int:
+        """Carry out one run of several, which somebody else sums up, into a folder that is there; the exit code."""
+        self._into = folder
+        return self._guarded(lambda: self._one(number, times), times, sums_up=False)
 
     def carry_out(self, times: int) -> int:
         """Run it so often; the exit code.  An error of the project passes through, after what is known is told."""
+
+        def all_of_them() -> None:
+            for number in range(1, times + 1):
+                self._one(number, times)
+
+        return self._guarded(all_of_them, times, sums_up=True)
+
+    def _guarded(self, work: Callable[[], None], times: int, *, sums_up: bool) -> int:
         ended_by: list[int] = []
         with _ends_like_ctrl_c(ended_by):
             try:
-                for number in range(1, times + 1):
-                    self._one(number, times)
-                code = exit_code(result.verdict for result in self.results)
+                work()
+                code = self.exit_code()
             except KeyboardInterrupt:
                 self._say_interrupted()
                 code = 128 + (ended_by[0] if ended_by else signal.SIGINT)
             except TestbedError:
-                if self.results:
-                    self._sum_up(times)
+                if self.results and sums_up:
+                    self.sum_up(times)
                 raise
-        self._sum_up(times)
+        if sums_up:
+            self.sum_up(times)
         return code
 
+    def exit_code(self) -> int:
+        """That of the worst verdict."""
+        return exit_code(result.verdict for result in self.results)
+
     def _one(self, number: int, times: int) -> None:
-        folder = self._folder = RunFolder.create(self.runs, self.scenario.name)
+        folder = self._folder = self._into or RunFolder.create(self.runs, self.scenario.name)
         wall = partial(wall_s, self.runs) if current_clock() == "simulated" else None
         with watch(self._watching, self._title(number, times), wall) as view:
             result = asyncio.run(run_scenario(self.scenario, self.topology, folder, self.options, view.told))
@@ -94,7 +112,8 @@ class Repeats:
         kept = f"; what it had recorded lies in {self._folder.path}" if self._folder is not None else ""
         click.echo(f"interrupted: the rig is undone{kept}", err=True)
 
-    def _sum_up(self, times: int) -> None:
+    def sum_up(self, times: int) -> None:
+        """Tell what came of all runs so far: the JSON object, or a table where there are several."""
         if self._as_json:
             records = [result.model_dump(mode="json", by_alias=True) for result in self.results]
             click.echo(json.dumps({"runs": records, "summary": summarise(self.results)}, indent=2))

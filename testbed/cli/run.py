@@ -67,6 +67,8 @@ TOOLS = {"kamailio": "kamailio kamailio-ims-modules kamailio-python3-modules", "
     type=click.Path(path_type=Path, exists=True, dir_okay=False, resolve_path=True),
     help="A file of `testbed subscriber` that the HSS serves from; subscribers of the run's own when not given.",
 )
+@click.option("--one-of", hidden=True, metavar="NUMBER/TIMES", help="This is one run of several, summed up elsewhere.")
+@click.option("--run-folder", hidden=True, type=click.Path(path_type=Path), help="Where that run's evidence goes.")
 @click.option("--rig", metavar="NAME", default="tb", show_default=True, help="One rig is held by one run at a time.")
 def run(
     name: str | None,
@@ -82,6 +84,8 @@ def run(
     all_captures: bool,
     subscribers: Path | None,
     rig: str,
+    one_of: str | None,
+    run_folder: Path | None,
     ip: str | None,
     **options: Any,
 ) -> None:
@@ -106,13 +110,27 @@ def run(
     path = fitting_topology(scenario, topology)
     check_tools(rig)
     # The HSS writes sequence numbers back into a store.
-    _choose_kernel(kernel, clock, [runs.absolute(), *([subscribers.parent] if subscribers else [])])
+    writable = [runs.absolute(), *([subscribers.parent] if subscribers else [])]
+    elsewhere = _elsewhere(kernel, clock)
+    if elsewhere and clock == "real":
+        from testbed.rig.kernel.choose import repeat_in_guest
+
+        sys.exit(repeat_in_guest(writable, clock=clock))
 
     from testbed.cli.repeats import Repeats
     from testbed.scenario.runner import RunOptions
 
     choices = RunOptions(rig=rig, keep_keys=not no_decryption_keys, all_captures=all_captures, subscribers=subscribers)
     repeats = Repeats(scenario, path, runs, choices, as_json=as_json)
+    if elsewhere:
+        from testbed.cli.simulated import carry_out
+
+        sys.exit(carry_out(repeats, repeat, scenario.seed, writable))
+    if one_of and run_folder:
+        from testbed.results.folder import RunFolder
+
+        number, _, times = one_of.partition("/")
+        sys.exit(repeats.one_of(int(number), int(times), RunFolder(run_folder)))
     sys.exit(repeats.carry_out(repeat))
 
 
@@ -146,15 +164,15 @@ def check_tools(rig: str) -> None:
         raise RigError(f"{' and '.join(missing)} cannot be found", where="this machine", mend=mend)
 
 
-def _choose_kernel(wanted: str, clock: Clock, writable: list[Path]) -> None:
-    """Go on where this kernel will do; else repeat the command line in a guest and end with its status."""
-    from testbed.rig.kernel.choose import choose, repeat_in_guest
+def _elsewhere(wanted: str, clock: Clock) -> bool:
+    """Whether the runs need a guest: this kernel will not do, or time shall be simulated."""
+    from testbed.rig.kernel.choose import choose
 
     choice = choose(wanted, clock)
     if choice.kernel == "host":
-        return
+        return False
     click.echo(f"kernel {choice.kernel}: {choice.reason}", err=True)
-    sys.exit(repeat_in_guest(writable, clock=clock))
+    return True
 
 
 def _with_settings(scenario: Scenario, settings: tuple[str, ...]) -> Scenario:

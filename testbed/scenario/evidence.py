@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from testbed.measure.expected import PlannedHandoff
@@ -28,7 +28,7 @@ def clock_offset_s() -> float:
     return min(readings)[1]
 
 
-def run_context(scenario: Scenario, plan: Plan, recorded: Recorded, kernel: KernelInfo) -> RunContext:
+def run_context(scenario: Scenario, plan: Plan, recorded: Recorded, kernel: KernelInfo, ended: datetime) -> RunContext:
     """Put together what scenario, plan and runner know."""
     moving, far = plan.ues[MOVING], plan.ues[FAR]
     return RunContext(
@@ -36,7 +36,7 @@ def run_context(scenario: Scenario, plan: Plan, recorded: Recorded, kernel: Kern
         topology=plan.topology,
         kernel=kernel,
         started=recorded.started,
-        ended=datetime.now(UTC),
+        ended=ended,
         ue_addresses={access: _ue_addresses(plan, access) for access in moving.accesses},
         far_addresses=tuple(address for access in far.accesses for address in _ue_addresses(plan, access)),
         handoffs=(planned_handoff(scenario, plan),),

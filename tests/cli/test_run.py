@@ -20,10 +20,11 @@ from click.testing import Result as Outcome
 from testbed.cli.main import cli
 from testbed.cli.repeats import exit_code
 from testbed.errors import RigError, TestbedError, UsageError
-from testbed.measure.words import Verdict
+from testbed.measure.words import EXIT_CODE, Verdict
 from testbed.results.folder import RunFolder
 from testbed.results.model import Kernel, LatenessRecord, Result
 from testbed.rig.kernel.choose import Choice
+from testbed.scenario.catalogue import find
 from testbed.scenario.model import Scenario
 from testbed.scenario.progress import Progress
 
@@ -246,10 +247,34 @@ def test_where_this_kernel_will_not_do_the_command_line_is_repeated_in_a_guest(
 
     monkeypatch.setattr("testbed.rig.kernel.choose.choose", lambda wanted, clock: Choice("uml", f"asked for {wanted}"))
     monkeypatch.setattr("testbed.rig.kernel.choose.repeat_in_guest", repeat_in_guest)
-    outcome = invoke("release7", "--kernel", "uml", "--clock", "simulated", "--json", runs=tmp_path / "runs")
+    outcome = invoke("release7", "--kernel", "uml", "--json", runs=tmp_path / "runs")
     assert (outcome.exit_code, outcome.stdout, started) == (4, "", [])
-    assert asked == [([tmp_path / "runs"], "simulated")]
+    assert asked == [([tmp_path / "runs"], "real")]
     assert "asked for uml" in outcome.stderr
+
+
+def test_in_simulated_time_each_run_has_a_guest_of_its_own_and_they_are_summed_up_here(
+    started: list[Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[Any] = []
+
+    def repeat_in_guest(writable: list[Path], *, clock: str, seed: int, argv: list[str]) -> int:
+        folder = Path(argv[-1])
+        asked.append((writable, clock, seed, argv[-4:-1], folder.parent, (folder / "logs").is_dir()))
+        verdict = Verdict.PASSED if len(asked) == 1 else Verdict.FAILED
+        RunFolder(folder).write("result.json", result(RunFolder(folder), find("release7"), verdict).model_dump_json())
+        return EXIT_CODE[verdict]
+
+    monkeypatch.setattr("testbed.rig.kernel.choose.choose", lambda wanted, clock: Choice("uml", f"{clock} time"))
+    monkeypatch.setattr("testbed.rig.kernel.choose.repeat_in_guest", repeat_in_guest)
+    runs = tmp_path / "runs"
+    outcome = invoke("release7", "--clock", "simulated", "--seed", "7", "--repeat", "2", "--json", runs=runs)
+    assert asked == [
+        ([runs], "simulated", 7, ["--one-of", f"{number}/2", "--run-folder"], runs, True) for number in (1, 2)
+    ]
+    assert outcome.exit_code == 1
+    assert [run["verdict"] for run in json.loads(outcome.stdout)["runs"]] == ["passed", "failed"]
+    assert started == []
 
 
 def test_what_the_runner_refuses_ends_the_command_with_its_sentence(

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from testbed.errors import RigError
-from testbed.rig.kernel import build, kernel_source, rig_config, rig_kernel
+from testbed.rig.kernel import adapt, build, kernel_source, rig_config, rig_kernel
 
 MAKE = r"""#!/bin/sh
 for word; do case "$word" in O=*) objects=${word#O=};; esac; target=$word; done
@@ -62,6 +62,9 @@ class Bench:
         tree.mkdir()
         version, patchlevel = holds.split(".")
         (tree / "Makefile").write_text(f"VERSION = {version}\nPATCHLEVEL = {patchlevel}\n")
+        for one in adapt.ADAPTATIONS:
+            (tree / one.file).parent.mkdir(parents=True, exist_ok=True)
+            (tree / one.file).write_text(f"before\n{one.old}after\n")
         with tarfile.open(self.sources / f"{tree.name}.tar.xz", "w:xz") as archive:
             archive.add(tree, tree.name)
         shutil.rmtree(tree)

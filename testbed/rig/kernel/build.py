@@ -22,6 +22,7 @@ from pathlib import Path
 
 from testbed.errors import RigError
 from testbed.rig.kernel import kernel_source, rig_config, rig_kernel
+from testbed.rig.kernel.adapt import adapt
 from testbed.rig.kernel.kernel_source import Source
 from testbed.rig.kernel.rig_kernel import RigKernel
 
@@ -117,6 +118,7 @@ class _Work:
         excluded = [f"--exclude={pattern}" for pattern in NOT_UNPACKED]
         self._run(["tar", "-xJf", str(source.archive), "-C", str(self._tree), "--strip-components=1", *excluded])
         self._check_version(source)
+        adapt(self._tree)
         self._told(Step("configuring"))
         self._make("alldefconfig", KCONFIG_ALLCONFIG=str(rig_config.FRAGMENT))
         wrong = rig_config.not_taken(rig_config.FRAGMENT.read_text(), (self.objects / ".config").read_text())

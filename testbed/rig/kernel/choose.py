@@ -129,15 +129,23 @@ def probe_host() -> dict[str, str | None]:
     return {name: answers.get(name, "not probed") for name in FEATURES}
 
 
-def repeat_in_guest(writable: Sequence[Path], *, log: Path | None = None, clock: Clock = "real") -> int:
-    """Run this process's own command line again inside a guest and return its exit status.
+def repeat_in_guest(
+    writable: Sequence[Path],
+    *,
+    log: Path | None = None,
+    clock: Clock = "real",
+    seed: int | None = None,
+    argv: Sequence[str] | None = None,
+) -> int:
+    """Run this process's own command line, or `argv`, again inside a guest and return its exit status.
 
     The folders in `writable` (runs, state) are the host's own inside; they are made when they do not exist.
     """
     if not sys.dont_write_bytecode:  # what the guest compiles is lost with it, and compiling is slow there
         for package in (testbed, drivers):
             compileall.compile_dir(package.__path__[0], quiet=2)
-    return run_in_guest([sys.executable, "-P", "-m", "testbed.cli.main", *sys.argv[1:]], writable, log=log, clock=clock)
+    program = [sys.executable, "-P", "-m", "testbed.cli.main", *(sys.argv[1:] if argv is None else argv)]
+    return run_in_guest(program, writable, log=log, clock=clock, seed=seed)
 
 
 def run_in_guest(
@@ -147,9 +155,13 @@ def run_in_guest(
     log: Path | None = None,
     interactive: bool = False,
     clock: Clock = "real",
+    seed: int | None = None,
 ) -> int:
     """Run any command inside a guest and return its exit status; `interactive` gives it our keyboard."""
     build = uml.best()
     environment = {GUEST: "uml", BUILD: build.name if build else "", CLOCK: clock}
-    command = uml.GuestCommand(argv, writable, environment, log=log, interactive=interactive, clock=clock, build=build)
-    return uml.run(command)
+    return uml.run(
+        uml.GuestCommand(
+            argv, writable, environment, log=log, interactive=interactive, clock=clock, seed=seed, build=build
+        )
+    )

@@ -18,7 +18,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -39,9 +39,16 @@ NAMESPACES = (
 class Guest:
     """A running guest.  Its memory is a file without a name in /dev/shm."""
 
-    def __init__(self, argv: Sequence[str], folder: Path, words: IO[bytes], passed: Sequence[int]) -> None:
+    def __init__(
+        self,
+        argv: Sequence[str],
+        folder: Path,
+        words: IO[bytes],
+        passed: Sequence[int],
+        more: Mapping[str, str] = {},
+    ) -> None:
         """Start it; its kernel's log goes to `words`, the descriptors in `passed` are its consoles' and closed here."""
-        environment = {"HOME": str(folder), "TMPDIR": "/dev/shm", "PATH": os.defpath, TOKEN: str(folder)}
+        environment = {"HOME": str(folder), "TMPDIR": "/dev/shm", "PATH": os.defpath, **more, TOKEN: str(folder)}
         self._process = subprocess.Popen(
             [*contained(), *argv],
             stdin=subprocess.DEVNULL,

@@ -9,6 +9,8 @@ import hashlib
 import re
 from pathlib import Path
 
+from testbed.rig.kernel.adapt import ADAPTATIONS
+
 FRAGMENT = Path(__file__).with_name("rig.config")
 NOT_SET = "n"
 _LINE = re.compile(r"^(?:# )?(CONFIG_\w+)(?:=(.*)| is not set)$")
@@ -31,6 +33,6 @@ def not_taken(wanted: str, final: str) -> list[str]:
 
 
 def fingerprint(text: str) -> str:
-    """A short name for a configuration: comments and order do not count."""
+    """A short name for a configuration and our changes to the source: comments and order do not count."""
     lines = sorted(f"{name}={value}" for name, value in options(text).items())
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
+    return hashlib.sha256("\n".join([*lines, repr(ADAPTATIONS)]).encode()).hexdigest()[:12]

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from testbed.errors import RigError
-from testbed.rig.kernel import guest_process, relay, rig_kernel, watchdog
+from testbed.rig.kernel import adapt, guest_process, relay, rig_kernel, watchdog
 from testbed.rig.kernel.guest_folder import guest_folder
 
 BINARY = "linux.uml"  # Debian: user-mode-linux
@@ -41,6 +41,7 @@ LOAD = (
 Clock = Literal["real", "simulated"]
 # In simulated time the jitter entropy collector of 6.12 waits for a clock that stands still while it computes.
 SIMULATED = ("time-travel=inf-cpu", "initcall_blacklist=jent_mod_init")
+SEEDED_START_S = 1_767_225_600  # 2026-01-01: the date is part of what must repeat
 BUILD_IT = "testbed kernel build"
 START_DEADLINE_S = 60.0  # 2 s on an idle machine
 MEMORY_MIB, LEAST_MEMORY_MIB = 2048, 640
@@ -74,6 +75,7 @@ class GuestCommand:
     log: Path | None = None  # takes what the guest's kernel says
     interactive: bool = False  # the command gets our terminal's keyboard too
     clock: Clock = "real"
+    seed: int | None = None  # in simulated time: all that happens inside repeats, to the last bit
     build: Build | None = None  # the one that `best` names when not given
 
 
@@ -137,10 +139,15 @@ def _boot(folder: Path, command: GuestCommand, build: Build, log: Path) -> dict[
     """Start the guest and relay between it and our own terminal or files until it ends; what it told us."""
     memory = min(command.memory_mib, _room_mib())
     program = [str(build.binary), f"mem={memory}M", f"uml_dir={folder}/", "rootfstype=hostfs", "rootflags=/", "ro"]
-    program += SIMULATED if command.clock == "simulated" else ()
+    environment: dict[str, str] = {}
+    if command.clock == "simulated":
+        program += SIMULATED
+        if command.seed is not None:
+            program.append(f"time-travel-start={SEEDED_START_S * 10**9}")
+            environment[adapt.SEED] = f"seed {command.seed} "
     with relay.Relays(interactive=command.interactive) as relays, log.open("wb") as words:
         argv = [*program, *guest_process.BOOT, *relays.consoles(), *guest_process.init(folder)]
-        guest = guest_process.Guest(argv, folder, words, relays.theirs)
+        guest = guest_process.Guest(argv, folder, words, relays.theirs, environment)
         try:
             relays.begin()
             threading.Thread(target=guest.watch_start, args=(relays.started, START_DEADLINE_S), daemon=True).start()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
+
+from testbed.rig.kernel.choose import current_clock
 
 
 def wall_s(folder: Path) -> float:
@@ -13,3 +16,10 @@ def wall_s(folder: Path) -> float:
     """
     with tempfile.NamedTemporaryFile(dir=folder, prefix=".clock-") as stamped:
         return Path(stamped.name).stat().st_mtime
+
+
+def now(folder: Path) -> datetime:
+    """The date and time by the host's clock."""
+    if current_clock() == "real":
+        return datetime.now(UTC)
+    return datetime.fromtimestamp(wall_s(folder), UTC)
