@@ -172,7 +172,8 @@ class Teller:
 def main() -> int:
     events = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    options = ["-p", "no:cacheprovider", "-o", "tmp_path_retention_policy=failed", "-o", "addopts=--import-mode=importlib"]
+    options = ["-p", "no:cacheprovider", "-o", "tmp_path_retention_policy=failed"]
+    options += ["-o", "addopts=--import-mode=importlib"]
     return int(pytest.main([*options, *sys.argv[1:]], plugins=[Teller(events)]))
 
 
