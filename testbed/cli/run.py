@@ -54,6 +54,7 @@ TOOLS = {"kamailio": "kamailio kamailio-ims-modules kamailio-python3-modules", "
 @click.option("--ealg", type=click.Choice(["null", "aes-cbc"]), help="ESP encryption.")
 @click.option("--silence-ms", type=float, metavar="MS", help="Media silence after which a black hole is noticed.")
 @click.option("--move", type=click.Choice(["re-invite", "replaces"]), help="How the session follows.")
+@click.option("--handoffs", type=int, metavar="N", help="So many in one call, back and forth (see the scenario soak).")
 @click.option("--seed", type=int, metavar="N", help="Makes keys, tags and ports repeat.")
 @click.option("--set", "settings", metavar="KEY=VALUE", multiple=True, help="Any other key of a scenario file.")
 @click.option(

@@ -8,7 +8,7 @@ from itertools import zip_longest
 from testbed.measure.words import Direction
 from testbed.results import drawing, summary, words
 from testbed.results.model import Result
-from testbed.results.story import Story
+from testbed.results.story import SHOWN, Story
 
 PAGE = "report.html.j2"
 
@@ -29,7 +29,7 @@ def report_html(result: Result, story: Story) -> str:
     return templates.get_template(PAGE).render(
         result=result,
         story=story,
-        chapters=list(zip_longest(result.handoffs, story.pictures)),
+        chapters=list(zip_longest(result.handoffs[:SHOWN], story.pictures)),
         directions=list(Direction),
         drawing=drawing,
         summary=summary,

@@ -18,6 +18,7 @@ from testbed.results.reading import Reading
 
 MARGIN_MS = 150.0  # of media before and after the handoff, in its picture
 LONGEST_MS = 30_000.0  # of one picture
+SHOWN = 10  # handoffs of a run that a report draws; all are in `result.json` and `timeline.jsonl`
 TICKS = 4000  # received packets of one direction that a picture shows at most
 
 
@@ -64,7 +65,7 @@ def tell(reading: Reading, context: RunContext) -> Story:
     events.sort(key=lambda event: event.time_ns)
     pictures = []
     if ue is not None:
-        for figures in reading.handoffs:
+        for figures in reading.handoffs[:SHOWN]:
             pictures.append(_picture(figures, ue, far, context))
     return Story(events, pictures, None if pictures else whole_ladder(ue, far, context))
 

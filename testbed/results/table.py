@@ -18,21 +18,44 @@ from testbed.results.model import Handoff, Result
 STYLE = {Verdict.PASSED: "green", Verdict.FAILED: "red", Verdict.RIG_ERROR: "magenta", Verdict.INVALID: "yellow"}
 PHASE_STYLE = dict(zip(Phase, ("red", "yellow", "cyan", "blue", "green"), strict=True))
 BAR_WIDTH = 30
+SHOWN = 3  # handoffs of one run that are told in full
 WAYS = (Direction.UPLINK, Direction.DOWNLINK)
 
 
 def result_table(result: Result, evidence: Path | None = None) -> RenderableType:
     """One result: figures, phases, what lies above the floor, the verdict in words, and where the evidence lies."""
     parts: list[RenderableType] = [Text(words.headline(result), style="bold")]
-    for handoff in result.handoffs:
+    shown = result.handoffs[:SHOWN]
+    for handoff in shown:
         parts += [
             Text(words.procedure(handoff), style="dim"),
             _figures(handoff),
             _phases(handoff),
             *_above_floor(handoff),
         ]
+    if len(result.handoffs) > len(shown):
+        parts.append(_many(result))
     parts += [verdict_text(result), *_evidence(result, evidence)]
     return Group(*parts)
+
+
+def _many(result: Result) -> RenderableType:
+    """What all handoffs of one run come to."""
+    table = _plain(f"{len(result.handoffs)} handoffs", "uplink", "downlink")
+    for name, figure, form in (
+        ("interruption ms, median", summary.interruption, "{:.1f}"),
+        ("over floor, median", summary.over_floor, "{:.2f}"),
+        ("over floor, at most", summary.over_floor, "{:.2f}"),
+    ):
+        cells = []
+        for way in WAYS:
+            values = sorted(value for each in result.handoffs if (value := figure(each, way)) is not None)
+            chosen = (values[-1] if name.endswith("most") else values[len(values) // 2]) if values else None
+            cells.append("–" if chosen is None else form.format(chosen))
+        table.add_row(name, *cells)
+    lost = [sum(getattr(each.lost, way.value) for each in result.handoffs) for way in WAYS]
+    table.add_row("packets lost, all", *map(str, lost))
+    return table
 
 
 def verdict_text(result: Result) -> RenderableType:

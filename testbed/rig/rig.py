@@ -63,6 +63,7 @@ class Rig:
         self._netlinks: dict[str, Netlink] = {}
         self._levers: dict[str, AccessLever] = {}
         self._processes: list[subprocess.Popen[bytes]] = []
+        self._started: list[tuple[subprocess.Popen[bytes], str]] = []
 
     @contextmanager
     def hold(self, told: Told = quietly, run: str = "") -> Iterator[Rig]:
@@ -131,6 +132,11 @@ class Rig:
         `log`, or is lost.
         """
         return self._do(self._spawn, self.namespace(host), list(argv), log, dict(environment), tuple(pass_fds), stdin)
+
+    def sessions(self) -> Mapping[int, str]:
+        """The host of each process that was started and still runs; each leads a session of its own."""
+        hosts = {self.namespace(host): host for host in self.plan.namespaces}
+        return {process.pid: hosts[name] for process, name in self._started if process.poll() is None}
 
     def tear_down(self, told: Told = quietly) -> None:
         """Undo everything, newest first.  Raises RigError when something could not be undone."""
@@ -224,6 +230,7 @@ class Rig:
                     start_new_session=True,
                 )
         self._processes.append(process)
+        self._started.append((process, namespace))
         return process
 
 

@@ -39,7 +39,7 @@ def run_context(scenario: Scenario, plan: Plan, recorded: Recorded, kernel: Kern
         ended=ended,
         ue_addresses={access: _ue_addresses(plan, access) for access in moving.accesses},
         far_addresses=tuple(address for access in far.accesses for address in _ue_addresses(plan, access)),
-        handoffs=(planned_handoff(scenario, plan),),
+        handoffs=planned_handoffs(scenario, plan),
         pcscf_addresses={access: _pcscf_addresses(plan, access) for access in (*moving.accesses, *far.accesses)},
         connections=tuple(
             ConnectionInfo(each["access"], each["pcscf"], each["state"], tuple(each["bindings"]), tuple(each["spi"]))
@@ -56,9 +56,16 @@ def run_context(scenario: Scenario, plan: Plan, recorded: Recorded, kernel: Kern
     )
 
 
-def planned_handoff(scenario: Scenario, plan: Plan) -> PlannedHandoff:
-    """The scenario's handoff with the topology's delays."""
-    old, new = plan.accesses[scenario.old_access(plan)], plan.accesses[scenario.new_access(plan)]
+def planned_handoffs(scenario: Scenario, plan: Plan) -> tuple[PlannedHandoff, ...]:
+    """The scenario's handoffs, back and forth."""
+    there = planned_handoff(scenario, plan, scenario.old_access(plan), scenario.new_access(plan))
+    back = planned_handoff(scenario, plan, there.new_access, there.old_access)
+    return tuple(back if number % 2 else there for number in range(scenario.handoffs))
+
+
+def planned_handoff(scenario: Scenario, plan: Plan, from_access: str, to_access: str) -> PlannedHandoff:
+    """One handoff with the topology's delays."""
+    old, new = plan.accesses[from_access], plan.accesses[to_access]
     far = plan.accesses[plan.ues[FAR].accesses[0]]
     blackhole = scenario.trigger == "blackhole"
     return PlannedHandoff(

@@ -81,6 +81,7 @@ class Scenario(Strict):
     ealg: Encryption = Field(default="null", description="ESP encryption.")
     settle_s: float = Field(default=2.0, ge=LEAST_MEDIA_S, le=86_400, description="Media before the trigger.")
     tail_s: float = Field(default=2.0, ge=LEAST_MEDIA_S, le=86_400, description="Media after the handoff.")
+    handoffs: int = Field(default=1, ge=1, le=100_000, description="So many, back and forth between the two accesses.")
     linger_s: float = Field(
         default=20.0, ge=0.1, le=86_400, description="How long sessions live on a connection without bindings."
     )

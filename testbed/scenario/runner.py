@@ -25,6 +25,7 @@ from testbed.rig.kernel.choose import current, current_build, current_clock
 from testbed.rig.kernel.wall import now
 from testbed.rig.rig import Rig
 from testbed.scenario.evidence import clock_offset_s, run_context
+from testbed.scenario.growth import Sample, grown, sample, tell
 from testbed.scenario.model import Scenario
 from testbed.scenario.parties import FAR, MOVING, handoff_order, subscribers, ue_setup
 from testbed.scenario.progress import Progress, Told
@@ -126,7 +127,7 @@ class Run:
             core = await self._start(undo)
             try:
                 await self._call()
-                await self._handoff()
+                await self._handoffs()
                 await self._hang_up()
             except ProductFailure as failure:
                 broken = core.failures()
@@ -190,8 +191,32 @@ class Run:
             await self.ues[MOVING].order("call", access=first, to=self.subscriptions[FAR].impus[0])
             await asyncio.sleep(self.scenario.settle_s)  # media before the trigger, as long as the scenario says
 
-    async def _handoff(self) -> None:
+    async def _handoffs(self) -> None:
+        """As many as the scenario says, back and forth; over many of them nothing may grow."""
         old, new = self.scenario.old_access(self.plan), self.scenario.new_access(self.plan)
+        total = self.scenario.handoffs
+        warm = max(2, 2 * (total // 20))  # back where it began
+        before: dict[str, Sample] = {}
+        for number in range(1, total + 1):
+            await self._handoff(old, new)
+            if number < total:
+                self._mend(old)
+            old, new = new, old
+            if number == warm < total:
+                before = sample(self.rig)
+            if number % 100 == 0:
+                self._note("hangup", f"{number} of {total} handoffs")
+        if before:
+            after = sample(self.rig)
+            self.recorded.notes += [f"handoff {warm} to {total}, {line}" for line in tell(before, after)]
+            self.recorded.failures += grown(before, after)
+
+    def _mend(self, access: str) -> None:
+        """What the trigger broke works again, for the way back."""
+        lever = self.rig.lever(access)
+        (lever.restore if self.scenario.trigger == "carrier-loss" else lever.clear)()
+
+    async def _handoff(self, old: str, new: str) -> None:
         order = handoff_order(self.scenario, new)
         if self.scenario.make_before_break:
             with self.stage("session", f"moved to {new} while {old} still works"):

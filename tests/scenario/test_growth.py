@@ -1,0 +1,29 @@
+"""What counts as growth over many handoffs."""
+
+from testbed.scenario.growth import Sample, grown, tell
+
+BEFORE = {"ue": Sample(4, 30, 34_000), "scscf": Sample(0, 87, 60_000)}
+
+
+def test_what_stays_as_it_was_has_not_grown() -> None:
+    assert list(grown(BEFORE, BEFORE)) == []
+    assert list(tell(BEFORE, BEFORE)) == [
+        "ue: 4 → 4 SAs, 30 → 30 open files, 33.2 → 33.2 MiB",
+        "scscf: 0 → 0 SAs, 87 → 87 open files, 58.6 → 58.6 MiB",
+    ]
+
+
+def test_one_association_and_one_open_file_more_are_growth_and_fewer_are_none() -> None:
+    assert list(grown(BEFORE, BEFORE | {"ue": Sample(5, 31, 34_000)})) == [
+        "the security associations of ue grew from 4 to 5",
+        "the open files of ue grew from 30 to 31",
+    ]
+    assert list(grown(BEFORE, BEFORE | {"ue": Sample(0, 29, 30_000)})) == []
+
+
+def test_memory_may_breathe() -> None:
+    assert list(grown(BEFORE, BEFORE | {"scscf": Sample(0, 87, 62_900)})) == []
+    assert list(grown(BEFORE, BEFORE | {"ue": Sample(4, 30, 36_000)})) == []
+    assert list(grown(BEFORE, BEFORE | {"scscf": Sample(0, 87, 63_100)})) == [
+        "the memory of scscf grew from 60000 to 63100 KiB"
+    ]
