@@ -216,6 +216,10 @@ class Xfrm:
         additions = [self._addition(sa, allocated and sa.direction == "in") for sa in associations]
         self._netlink.batch([*additions, *map(self._protection, associations)])
 
+    def update(self, associations: Sequence[SecurityAssociation]) -> None:
+        """Put other lifetimes in force, counted from when each was installed; keys and counters stay."""
+        self._netlink.batch([self._addition(sa, allocated=True) for sa in associations])
+
     def _addition(self, sa: SecurityAssociation, allocated: bool) -> Request:
         auth_name, truncate = _known(AUTHENTICATION, sa.auth, "integrity")
         encr_name = _known(ENCRYPTION, sa.encr, "encryption")

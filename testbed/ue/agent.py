@@ -20,10 +20,9 @@ from typing import Any
 
 from testbed.errors import TestbedError, UsageError
 from testbed.ims.errors import SipError
-from testbed.ue.connection import ImsConnection
+from testbed.ue.connection import ImsConnection, Move
 from testbed.ue.equipment import UserEquipment
 from testbed.ue.handoff import Handoff
-from testbed.ue.registration import Move
 from testbed.ue.setup import MAX_ORDER, HandoffOrder, UeSetup
 
 log = logging.getLogger(__name__)
@@ -116,6 +115,12 @@ class Agent:
 
     async def do_register(self, access: str, move: str = "none") -> dict[str, Any]:
         return describe(await self.ue.register(access, Move(move)))
+
+    async def do_refresh(self, access: str) -> dict[str, Any]:
+        connection = self.ue.connection(access)
+        await self.ue.registrar.refresh(connection)
+        await self.ue.reg_events.refresh(connection)
+        return describe(connection)
 
     async def do_deregister(self, access: str) -> None:
         connection = self.ue.connection(access)

@@ -28,6 +28,15 @@ class ConnectionState(StrEnum):
     ENDED = "ended"
 
 
+class Move(StrEnum):
+    """What a new registration does to the bindings that there are (C1-062198 clause 2)."""
+
+    NONE = "none"  # release 7: no word of seamless-ims, the core removes what was there
+    ADD = "add"  # seamless-ims: the old bindings stay (2.1)
+    EXPLICIT = "explicit"  # seamless-ims and the old contacts at expires=0 (2.2)
+    GLOBAL = "global"  # seamless-ims and imsglobreg on To: all identities at once (2.3)
+
+
 @dataclass
 class ImsConnection:
     """State of one connection; the procedures that change it are in :mod:`testbed.ue.registration`."""
@@ -46,6 +55,7 @@ class ImsConnection:
     expires_s: int = 0
     call_id: str = ""  # of its registrations
     cseq: int = 0
+    move: Move = Move.NONE  # what its registration did to other connections
     authorization: str = ""  # of its last REGISTER, which the next one repeats (TS 24.229 5.1.1.4.2)
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import random
@@ -11,7 +12,7 @@ from typing import Any
 from drivers.link.wired import WiredAccess
 from drivers.link.xfrm import Xfrm
 from drivers.protocols import AccessEvent
-from testbed.errors import ProductFailure, UsageError
+from testbed.errors import ProductFailure, TestbedError, UsageError
 from testbed.ims.aka import SoftwareSim
 from testbed.ims.headers import NameAddr
 from testbed.ims.message import Request
@@ -19,10 +20,10 @@ from testbed.ims.timers import Timers
 from testbed.ims.transaction import ServerKey
 from testbed.ue.calls import ALLOW, Calls
 from testbed.ue.config import AccessPoint
-from testbed.ue.connection import ConnectionState, ImsConnection
+from testbed.ue.connection import ConnectionState, ImsConnection, Move
 from testbed.ue.markers import Markers
 from testbed.ue.media import Media
-from testbed.ue.registration import Move, Registrar
+from testbed.ue.registration import Registrar
 from testbed.ue.security import SecuritySet
 from testbed.ue.session import Session
 from testbed.ue.setup import AccessSetup, UeSetup
@@ -32,6 +33,7 @@ from testbed.ue.transport import Flow
 
 log = logging.getLogger(__name__)
 ABOUT_KEYS = "# SECRET: the keys of this run's security associations, for Wireshark's ESP preferences"
+REFRESH_BEFORE_S = 600
 Told = Callable[[str, dict[str, Any]], None]
 
 
@@ -55,6 +57,7 @@ class UserEquipment:
         self.on_media_silence: Callable[[float], None] | None = None
         self._xfrm = Xfrm()
         self._accesses: dict[str, WiredAccess] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
         self.unprotected = 0  # requests that reached us outside any SA and were not answered
 
     def start(self) -> None:
@@ -97,10 +100,36 @@ class UserEquipment:
             self._end(connection)
             raise
         self.markers.mark("registered", access=access)
+        self._refresh_in_time(connection)
         if move is not Move.ADD:
             for each in old:
                 self._bereave(each)
         return connection
+
+    def _refresh_in_time(self, connection: ImsConnection) -> None:
+        """Ask for a refresh 600 s before the registration ends, or at half of it if that is short (5.1.1.4.1)."""
+        expires = connection.expires_s
+        wait = expires - REFRESH_BEFORE_S if expires > 2 * REFRESH_BEFORE_S else expires / 2
+        asyncio.get_running_loop().call_later(wait, self._refresh_soon, connection)
+
+    def _refresh_soon(self, connection: ImsConnection) -> None:
+        if connection.state is ConnectionState.ACTIVE:
+            task = asyncio.get_running_loop().create_task(self.refresh(connection))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def refresh(self, connection: ImsConnection) -> None:
+        """Re-register, and renew the subscription that goes with the registration; what fails is told."""
+        try:
+            await self.registrar.refresh(connection)
+            await self.reg_events.refresh(connection)
+        except TestbedError as failed:
+            log.error("refresh over %s: %s", connection.name, failed)
+            self._told("refresh-failed", {"access": connection.name, "why": str(failed)})
+            return
+        self.markers.mark("refreshed", access=connection.name)
+        self._told("refreshed", {"access": connection.name, "expires_s": connection.expires_s})
+        self._refresh_in_time(connection)
 
     def connection(self, access: str) -> ImsConnection:
         """The connection over an access that is not ended.  Raises UsageError when there is none."""

@@ -14,9 +14,8 @@ from typing import Any
 
 from drivers.protocols import AccessEvent
 from testbed.errors import ProductFailure, TestbedError
-from testbed.ue.connection import ConnectionState, ImsConnection
+from testbed.ue.connection import ConnectionState, ImsConnection, Move
 from testbed.ue.equipment import UserEquipment
-from testbed.ue.registration import Move
 from testbed.ue.session import Session
 from testbed.ue.setup import HandoffOrder
 
@@ -54,7 +53,7 @@ class Handoff:
         connection = await self._ue.register(order.to, Move(order.move))
         await self._move_sessions(connection, order)
         steps = self._ue.markers.since("access-up")
-        await self._subscribe(connection)
+        await self._ue.reg_events.refresh(connection)
         return {"from": old, "to": order.to, "steps": steps}
 
     def _on_access_event(self, event: AccessEvent) -> None:
@@ -92,8 +91,10 @@ class Handoff:
         connection = await ue.register(order.to, Move(order.move))
         await self._move_sessions(connection, order)
         steps = ue.markers.since("detected")
-        await self._leave(old)
-        await self._subscribe(connection)
+        try:
+            await ue.reg_events.refresh(connection)
+        finally:
+            await self._leave(old)
         return {"from": old, "to": order.to, "steps": steps}
 
     def _leave_if_inactive(self, access: str) -> None:
@@ -128,8 +129,3 @@ class Handoff:
         self._ue.media.close_flow(access)
         with contextlib.suppress(TestbedError):  # a device that is gone has left by itself
             await self._ue.detach(access)
-
-    async def _subscribe(self, connection: ImsConnection) -> None:
-        """The reg event subscription went through the old P-CSCF, a new one is made (TS 24.229 5.1.1.3)."""
-        if self._ue.reg_events.wanted:
-            await self._ue.reg_events.subscribe(connection)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable, Sequence
-from enum import StrEnum
 
 from testbed.errors import ProductFailure
 from testbed.ims.aka import AkaResult, MacFailure, SyncFailure, Usim
@@ -18,7 +17,7 @@ from testbed.ims.errors import PeerFault
 from testbed.ims.headers import Headers, NameAddr
 from testbed.ims.message import Request, Response
 from testbed.ims.secagree import parse_mechanisms
-from testbed.ue.connection import ConnectionState, ImsConnection
+from testbed.ue.connection import ConnectionState, ImsConnection, Move
 from testbed.ue.security import SecuritySet
 from testbed.ue.stack import SipStack
 from testbed.ue.transport import Flow
@@ -26,15 +25,6 @@ from testbed.ue.transport import Flow
 log = logging.getLogger(__name__)
 SEAMLESS = "seamless-ims"
 TRIES = 4  # challenge, resynchronisation, and one more of each where the core lost a race (see `_authenticate`)
-
-
-class Move(StrEnum):
-    """What a new registration does to the bindings that there are (C1-062198 clause 2)."""
-
-    NONE = "none"  # release 7: no word of seamless-ims, the core removes what was there
-    ADD = "add"  # seamless-ims: the old bindings stay (2.1)
-    EXPLICIT = "explicit"  # seamless-ims and the old contacts at expires=0 (2.2)
-    GLOBAL = "global"  # seamless-ims and imsglobreg on To: all identities at once (2.3)
 
 
 class Registrar:
@@ -49,6 +39,7 @@ class Registrar:
         `old_contacts` are deregistered by the same REGISTER; with Move.EXPLICIT there must be one.
         """
         digest = DigestClient(connection.config.subscription.impi, self._rng)
+        connection.move = move
         connection.call_id = f"{self._rng.getrandbits(64):016x}@{connection.host}"
         connection.port_s = connection.transport.bind("server")
         self._offer(connection)
@@ -60,6 +51,29 @@ class Registrar:
                 break
             response = await self._authenticate(connection, response, digest, move, old_contacts)
         self._accepted(connection, response)
+
+    async def refresh(self, connection: ImsConnection) -> None:
+        """Re-register over the connection's own associations before its registration ends (TS 24.229 5.1.1.4).
+
+        A new set of associations is offered, with a new client port.  A network that does not challenge has no use for
+        it: the associations that there are then live as long as the registration (TS 33.203 7.4).
+        """
+        former = connection.security
+        assert former is not None
+        move = Move.NONE if connection.move is Move.NONE else Move.ADD
+        offered = self._set(connection)
+        request = self._request(connection, move, (), protected=True, offered=offered)
+        response = await self._send(connection, request, await connection.flow(protected=True))
+        if response.status == 401:
+            connection.security = offered
+            offered.block()
+            digest = DigestClient(connection.config.subscription.impi, self._rng)
+            response = await self._authenticate(connection, response, digest, move, ())
+        kept, unused = (offered, former) if connection.security is offered else (former, offered)
+        unused.remove(keep_server_port=True)
+        connection.transport.close_port(unused.port_c)
+        self._accepted(connection, response)
+        kept.extend(connection.expires_s)
 
     async def deregister(self, connection: ImsConnection) -> None:
         """Remove the connection's bindings by expires=0 over it (TS 24.229 5.1.1.6)."""
@@ -75,14 +89,19 @@ class Registrar:
         Kamailio's P-CSCF remembers for 30 s what was offered from an address and port, and would answer a second offer
         from there with the first one's SPIs.
         """
-        transport, config, access = connection.transport, connection.config, connection.access
         if connection.security is not None:
             connection.security.remove()
-            transport.close_port(connection.security.port_c)
-            transport.close_port(connection.port_open)
-        connection.port_open = transport.bind("open")
-        ports = (transport.bind("client"), connection.port_s)
-        connection.security = SecuritySet(connection.xfrm, access.address, access.pcscf, ports, config.alg, config.ealg)
+            connection.transport.close_port(connection.security.port_c)
+            connection.transport.close_port(connection.port_open)
+        connection.port_open = connection.transport.bind("open")
+        connection.security = self._set(connection)
+
+    @staticmethod
+    def _set(connection: ImsConnection) -> SecuritySet:
+        """A set that is still to be agreed, with a client port of its own."""
+        config, access = connection.config, connection.access
+        ports = (connection.transport.bind("client"), connection.port_s)
+        return SecuritySet(connection.xfrm, access.address, access.pcscf, ports, config.alg, config.ealg)
 
     async def _authenticate(
         self,
@@ -106,6 +125,10 @@ class Registrar:
         digest.accept(challenge, result.res)
         security = self._fresh_set(connection)
         servers = parse_mechanisms(challenged.headers.get_all("Security-Server"))
+        if not servers:
+            what = "the 401 has no Security-Server: the P-CSCF has set up no associations"
+            mend = "see its log; one like Kamailio's has a fixed number of protected ports (CONNECTIONS in pcscf.cfg)"
+            raise ProductFailure(what, where=where, mend=mend)
         try:
             security.install(servers, result.ck, result.ik, connection.config.expires_s)
         except PeerFault as fault:
@@ -147,6 +170,7 @@ class Registrar:
         protected: bool,
         digest: DigestClient | None = None,
         expires_s: int | None = None,
+        offered: SecuritySet | None = None,
     ) -> Request:
         config, subscription = connection.config, connection.config.subscription
         connection.cseq += 1
@@ -172,7 +196,7 @@ class Registrar:
             ]
         )
         assert connection.security is not None
-        headers.add("Security-Client", str(connection.security.offer))
+        headers.add("Security-Client", str((offered or connection.security).offer))
         for mechanism in connection.security.verify if protected else ():
             headers.add("Security-Verify", mechanism)
         return Request("REGISTER", subscription.registrar, headers)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import math
+import time
+from dataclasses import replace
 
 from drivers.link.xfrm import SecurityAssociation, Selector, Xfrm
 from testbed.ims.secagree import SaSet, SecurityMechanism, choose, sa_set
@@ -28,6 +31,7 @@ class SecuritySet:
         self.server: SecurityMechanism | None = None
         self.verify: list[str] = []
         self.associations: list[SecurityAssociation] = []
+        self._installed = 0.0
         self._reserved = True  # the kernel holds our two SPIs by associations without keys
 
     @property
@@ -41,6 +45,12 @@ class SecuritySet:
         """
         self._xfrm.block([Selector(None, self._ue, 0, port) for port in (self.port_c, self.port_s)])
 
+    def extend(self, lifetime_s: int) -> None:
+        """Let the associations live for `lifetime_s` from now on, and the grace beyond it."""
+        age = math.ceil(time.monotonic() - self._installed)
+        self.associations = [replace(sa, lifetime_s=age + lifetime_s + GRACE_S) for sa in self.associations]
+        self._xfrm.update(self.associations)
+
     def install(self, servers: list[SecurityMechanism], ck: bytes, ik: bytes, lifetime_s: int) -> None:
         """Answered: install what was agreed.  Raises NoCommonMechanism, or DriverError from the kernel."""
         server, client = choose(servers, [self.offer])
@@ -49,6 +59,7 @@ class SecuritySet:
         self.associations = self._describe(agreed, lifetime_s + GRACE_S)
         self._xfrm.install(self.associations, allocated=self._reserved)
         self._reserved = False
+        self._installed = time.monotonic()
 
     def _describe(self, agreed: SaSet, lifetime_s: int) -> list[SecurityAssociation]:
         return [

@@ -12,7 +12,7 @@ from testbed.errors import ProductFailure
 from testbed.ims.dialog import Dialog
 from testbed.ims.errors import PeerFault
 from testbed.ims.headers import Headers
-from testbed.ims.message import Request
+from testbed.ims.message import Request, Response
 from testbed.ims.reginfo import RegInfo, RegInfoState
 from testbed.ims.transaction import ServerKey
 from testbed.ue.connection import ImsConnection
@@ -40,21 +40,41 @@ class RegEvents:
     def __init__(self, stack: SipStack, rng: random.Random, told: Callable[[str, dict[str, Any]], None]) -> None:
         self._stack, self._rng, self._told = stack, rng, told
         self._subscriptions: list[RegSubscription] = []
-        self.wanted = False  # a subscription was made: after a move there should be one again
 
     async def subscribe(self, connection: ImsConnection, expires_s: int = 600_000) -> None:
         """Subscribe over a connection (TS 24.229 5.1.1.3).  Raises ProductFailure when that is refused."""
-        self.wanted = True
         request = self._request(connection, expires_s)
         subscription = RegSubscription(connection, request)
         self._subscriptions.append(subscription)
         response = await self._stack.request(request, await connection.flow(protected=True))
         if response.status >= 300:
             self._subscriptions.remove(subscription)
-            what = f"the subscription to reg was refused: {response.status} {response.reason}"
-            raise ProductFailure(what, where=f"UE {connection.config.name} over {connection.name}")
+            raise _refused(connection, response)
         if subscription.dialog is None:
             subscription.dialog = Dialog.uac(request, response)
+
+    async def refresh(self, connection: ImsConnection, expires_s: int = 600_000) -> None:
+        """Let the subscriptions go on, over this connection (RFC 6665 4.1.2.2); nothing where there is none.
+
+        A subscription that began on another connection follows to this one: its path then goes through this one's
+        P-CSCF (see :func:`testbed.ue.session.initial_route`).  Where its dialog is gone, a new one is made.
+        """
+        for subscription in list(self._subscriptions):
+            dialog = subscription.dialog
+            if dialog is None:
+                continue
+            subscription.connection, dialog.contact = connection, connection.contact
+            dialog.route_set = initial_route(connection)
+            headers = (("Event", "reg"), ("Accept", CONTENT_TYPE), ("Expires", str(expires_s)))
+            request = dialog.create_request("SUBSCRIBE", via=connection.via(protected=True), headers=headers)
+            connection.protect(request)
+            response = await self._stack.request(request, await connection.flow(protected=True))
+            dialog.received_response(response)
+            if response.status == 481:
+                self._subscriptions.remove(subscription)
+                await self.subscribe(connection, expires_s)
+            elif response.status >= 300:
+                raise _refused(connection, response)
 
     def forget(self, connection: ImsConnection) -> None:
         """A connection is over and with it the path to its notifier."""
@@ -122,3 +142,8 @@ class RegEvents:
         request = Request("SUBSCRIBE", impu, headers)
         connection.protect(request)
         return request
+
+
+def _refused(connection: ImsConnection, response: Response) -> ProductFailure:
+    what = f"the subscription to reg was refused: {response.status} {response.reason}"
+    return ProductFailure(what, where=f"UE {connection.config.name} over {connection.name}")

@@ -23,6 +23,7 @@ from testbed.ue.handle import UeHandle
 
 TOPOLOGIES = Path(__file__).parents[2] / "topologies"
 READY_S = 60.0
+PORT_PAIRS = 10  # of each P-CSCF: a registration that is not ended holds its own for as long as the core lives
 
 
 @dataclass
@@ -74,7 +75,7 @@ def living(folder: Path, topology: str = "two-access", options: CoreOptions | No
     rig = Rig(plan, "test", folder / "state")
     with rig.hold():
         rig.bring_up()
-        core = Core(plan, folder, rig.spawn, options or CoreOptions(), tuple(known.values()))
+        core = Core(plan, folder, rig.spawn, options or CoreOptions(connections=PORT_PAIRS), tuple(known.values()))
         core.start()
         try:
             core.wait_ready(READY_S)

@@ -61,6 +61,7 @@ def test_a_usim_that_is_ahead_resynchronises_and_registers(up: Living) -> None:
         async with up.ue(change=ahead) as ue:
             await ue.order("attach", access="lte")
             assert (await ue.order("register", access="lte"))["state"] == "active"
+            await ue.order("deregister", access="lte")
 
     run(work())
     assert "resynchronising" in (up.folder / f"ue-{MOVING}.log").read_text()
@@ -95,6 +96,7 @@ def test_what_is_no_sip_and_what_is_unprotected_does_not_stop_a_ue(up: Living) -
             await ue.order("subscribe", access="lte")
             state = await ue.order("state")
             assert state["connections"][0]["state"] == "active"
+            await ue.order("deregister", access="lte")
             assert state["garbage"] == 0  # nothing of it passed the kernel: the protected port takes ESP only
 
     run(work())
@@ -109,5 +111,23 @@ def test_two_connections_over_two_accesses_live_side_by_side(up: Living) -> None
             state = await ue.order("state")
             assert [each["state"] for each in state["connections"]] == ["active", "active"]
             assert len(state["associations"]) == 8
+            for access in ("lte", "wifi"):
+                await ue.order("deregister", access=access)
+
+    run(work())
+
+
+def test_a_registration_is_refreshed_over_its_own_associations(up: Living) -> None:
+    async def work() -> None:
+        async with up.ue() as ue:
+            await ue.order("attach", access="lte")
+            before = await ue.order("register", access="lte")
+            await ue.order("subscribe", access="lte")
+            after = await ue.order("refresh", access="lte")
+            assert after["spi"] == before["spi"] and after["contact"] == before["contact"]
+            state = await ue.order("state")
+            assert {sa["spi"] for sa in state["associations"]} == set(after["spi"])  # what was offered anew is gone
+            await ue.order("deregister", access="lte")
+            assert not (await ue.order("state"))["associations"]
 
     run(work())
