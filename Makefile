@@ -8,7 +8,7 @@ READY := $(VENV)/ready
 SETUP_FROM := pyproject.toml $(shell find ansible -type f)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench clean
+.PHONY: help setup demo kernel test lint bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,7 +24,10 @@ demo: setup ## one seamless handoff, measured; then the same trigger without the
 	@$(TESTBED) run global-reregistration --topology $(TOPOLOGY)
 	@$(TESTBED) run release7 --topology $(TOPOLOGY)
 
-test: lint ## everything that checks the project; rig tests run in a guest where the host's kernel cannot
+kernel: setup ## the rig kernel, for simulated time; takes some minutes once, then it is in your cache folder
+	@$(TESTBED) kernel build
+
+test: lint kernel ## everything that checks the project; rig tests run in a guest where the host's kernel cannot
 	$(VENV)/bin/pytest
 
 lint: setup ## style and types
