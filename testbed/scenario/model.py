@@ -79,7 +79,8 @@ class Scenario(Strict):
     ip: Family = Field(default=4, description="IP version of the accesses.")
     alg: Literal["hmac-sha-1-96", "hmac-md5-96"] = Field(default="hmac-sha-1-96", description="ESP integrity.")
     ealg: Encryption = Field(default="null", description="ESP encryption.")
-    settle_s: float = Field(default=2.0, ge=LEAST_MEDIA_S, le=86_400, description="Media before the trigger.")
+    # The S-CSCF fetches its next authentication vector two to three seconds after a registration.
+    settle_s: float = Field(default=3.5, ge=LEAST_MEDIA_S, le=86_400, description="Media before the trigger.")
     tail_s: float = Field(default=2.0, ge=LEAST_MEDIA_S, le=86_400, description="Media after the handoff.")
     handoffs: int = Field(default=1, ge=1, le=100_000, description="So many, back and forth between the two accesses.")
     linger_s: float = Field(
