@@ -49,7 +49,7 @@ def test_each_does_what_its_name_says(scenario: Scenario, procedure: Procedure, 
 
 
 def test_the_defaults_are_those_that_the_issue_states() -> None:
-    assert (GLOBAL.silence_ms, GLOBAL.settle_s, GLOBAL.tail_s) == (200, 2, 2)
+    assert (GLOBAL.silence_ms, GLOBAL.settle_s, GLOBAL.tail_s) == (200, 3.5, 2)
     assert (GLOBAL.transport, GLOBAL.ip, GLOBAL.ealg, GLOBAL.alg) == ("udp", 4, "null", "hmac-sha-1-96")
     assert GLOBAL.seed is None
 
