@@ -39,12 +39,17 @@ class RigTests:
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         everything = session.items
         rig = [item for item in everything if item.get_closest_marker("rig")]
-        if not rig or self.config.option.collectonly or not self._elsewhere(rig):
+        if not rig or self.config.option.collectonly:
             return (yield)
-        session.items = [item for item in everything if item not in set(rig)]
+        simulated = [item for item in rig if item.get_closest_marker("simulated")]
+        real = [item for item in rig if item not in set(simulated)]
+        moved = {"real": real if self._elsewhere(real) else [], "simulated": self._simulated(simulated)}
+        session.items = [item for item in everything if item not in {*moved["real"], *moved["simulated"]}]
         try:
             result = yield
-            self._run(session, rig)
+            for clock, items in moved.items():
+                if items:
+                    self._run(session, items, clock)
         finally:
             session.items = everything
         return result
@@ -54,6 +59,8 @@ class RigTests:
         from testbed.errors import RigError
         from testbed.rig.kernel.choose import choose
 
+        if not rig:
+            return False
         try:
             return choose(self.config.getoption("kernel")).kernel != "host"
         except RigError as cannot:
@@ -61,15 +68,30 @@ class RigTests:
                 item.add_marker(pytest.mark.skip(reason=str(cannot).replace("\n", " ")))
             return False
 
-    def _run(self, session: pytest.Session, rig: list[pytest.Item]) -> None:
+    def _simulated(self, items: list[pytest.Item]) -> list[pytest.Item]:
+        """Those that run in a guest whose time is simulated: all, or none where there is no rig kernel."""
+        from testbed.errors import RigError
+        from testbed.rig.kernel.choose import choose, current
+
+        if not items or current() != "host":
+            return []
+        try:
+            choose("auto", "simulated")
+        except RigError as cannot:
+            for item in items:
+                item.add_marker(pytest.mark.skip(reason=str(cannot).replace("\n", " ")))
+            return []
+        return items
+
+    def _run(self, session: pytest.Session, rig: list[pytest.Item], clock: str) -> None:
         self.folder = new_folder(self.config.rootpath / FOLDER)
         failed_before = session.testsfailed
-        self._relay(session, {item.nodeid: item for item in rig})
+        self._relay(session, {item.nodeid: item for item in rig}, clock)
         if session.testsfailed == failed_before:
             shutil.rmtree(self.folder)
 
-    def _relay(self, session: pytest.Session, waiting: dict[str, pytest.Item]) -> None:
-        for event in self._events(list(waiting)):
+    def _relay(self, session: pytest.Session, waiting: dict[str, pytest.Item], clock: str) -> None:
+        for event in self._events(list(waiting), clock):
             if "start" in event:
                 item = waiting[event["start"]]
                 item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
@@ -89,9 +111,10 @@ class RigTests:
             report = pytest.TestReport(item.nodeid, item.location, {}, "failed", text, "call")
             item.ihook.pytest_runtest_logreport(report=report)
 
-    def _events(self, tests: list[str]) -> Iterator[dict[str, Any]]:
+    def _events(self, tests: list[str], clock: str) -> Iterator[dict[str, Any]]:
         (self.folder / "tests").write_text("\n".join(tests))
         argv = [sys.executable, "-m", "testbed.cli.main", "kernel", "exec", "--writable", str(self.folder)]
+        argv += ["--clock", clock]
         argv += ["--log", str(self.folder / "kernel.log"), "--", sys.executable, __file__, "--rootdir"]
         argv += [str(self.config.rootpath), f"--basetemp={self.folder / 'tmp'}", f"@{self.folder / 'tests'}"]
         argv += [f"--tb={self.config.option.tbstyle}", *(["-l"] if self.config.option.showlocals else [])]

@@ -11,6 +11,8 @@ in one User-mode Linux guest (2 s to start), in which they are root; the outer p
 - inside a guest only `tmp_path` is on the host's disk (build/rig-tests/N/tmp, kept where the test failed); whatever is
   written elsewhere lies in memory and is gone with the guest;
 - there is one CPU, process starts cost 30 ms, and imports are several times slower than on the host;
+- a test marked `simulated` runs in a guest of its own kind, whose clock stands still while anything computes and jumps
+  when everything waits (skipped where the rig kernel has not been built): there an hour's wait costs seconds;
 - nothing can be asked: `--pdb` and `-s` do not reach inside.  What pytest prints there, and what the guest's kernel
   says, lies in build/rig-tests/N/pytest.log and kernel.log; the folder is removed when all passed.
 """
