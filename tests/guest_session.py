@@ -25,6 +25,7 @@ import pytest
 FOLDER = "build/rig-tests"
 KEPT, KEPT_AT_LEAST_S = 10, 3600.0
 TOO_EARLY = "the guest ended, or fell silent, before"
+END_DEADLINE_S = 20.0
 START_DEADLINE_S = 120.0  # the guest's start, imports and collection, on a busy machine
 
 
@@ -86,17 +87,22 @@ class RigTests:
     def _run(self, session: pytest.Session, rig: list[pytest.Item], clock: str) -> None:
         self.folder = new_folder(self.config.rootpath / FOLDER)
         failed_before = session.testsfailed
-        self._relay(session, {item.nodeid: item for item in rig}, clock)
+        with contextlib.closing(self._events([item.nodeid for item in rig], clock)) as events:
+            self._relay(session, {item.nodeid: item for item in rig}, events)
         if session.testsfailed == failed_before:
             shutil.rmtree(self.folder)
 
-    def _relay(self, session: pytest.Session, waiting: dict[str, pytest.Item], clock: str) -> None:
-        for event in self._events(list(waiting), clock):
+    def _relay(
+        self, session: pytest.Session, waiting: dict[str, pytest.Item], events: Iterator[dict[str, Any]]
+    ) -> None:
+        for event in events:
             if "start" in event:
                 item = waiting[event["start"]]
                 item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
                 continue
             report = self.config.hook.pytest_report_from_serializable(config=self.config, data=event["report"])
+            if isinstance(report.longrepr, list):  # why a test was skipped: JSON knows no tuples
+                report.longrepr = tuple(report.longrepr)
             item = waiting[report.nodeid]
             item.ihook.pytest_runtest_logreport(report=report)
             if report.when == "teardown":
@@ -111,7 +117,7 @@ class RigTests:
             report = pytest.TestReport(item.nodeid, item.location, {}, "failed", text, "call")
             item.ihook.pytest_runtest_logreport(report=report)
 
-    def _events(self, tests: list[str], clock: str) -> Iterator[dict[str, Any]]:
+    def _events(self, tests: list[str], clock: str) -> Generator[dict[str, Any], None, None]:
         (self.folder / "tests").write_text("\n".join(tests))
         argv = [sys.executable, "-m", "testbed.cli.main", "kernel", "exec", "--writable", str(self.folder)]
         argv += ["--clock", clock]
@@ -128,7 +134,11 @@ class RigTests:
                 yield json.loads(line)
         finally:
             guest.terminate()
-            guest.wait()
+            try:
+                guest.wait(END_DEADLINE_S)
+            except subprocess.TimeoutExpired:  # it hangs, and dies with its controller
+                guest.kill()
+                guest.wait()
 
     def _patience(self) -> float:
         """The longest silence, in seconds: pytest-timeout inside has had its say by then."""
