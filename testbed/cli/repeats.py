@@ -15,7 +15,7 @@ import click
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from testbed.dashboard.live import watch
+from testbed.dashboard.live import LiveView, PlainView, watch
 from testbed.dashboard.strip import media_strips, strip_lines
 from testbed.errors import TestbedError
 from testbed.measure.words import EXIT_CODE, Verdict
@@ -26,7 +26,7 @@ from testbed.results.table import result_table, summary_table
 from testbed.rig.kernel.choose import current_clock
 from testbed.rig.kernel.wall import wall_s
 from testbed.scenario.model import Scenario
-from testbed.scenario.runner import RunOptions, run_scenario
+from testbed.scenario.runner import RunOptions, record_scenario, run_scenario
 
 # A bench that fails says nothing of the product, and figures that cannot be trusted not much: they come first.
 WORST_FIRST = (Verdict.RIG_ERROR, Verdict.INVALID, Verdict.FAILED, Verdict.PASSED)
@@ -46,12 +46,25 @@ class Repeats:
         self._watching = Console(stderr=True)
         self._out = self._watching if as_json else Console()
         self._folder: RunFolder | None = None
-        self._into: RunFolder | None = None  # where it has been made already
 
-    def one_of(self, number: int, times: int, folder: RunFolder) -> int:
-        """Carry out one run of several, which somebody else sums up, into a folder that is there; the exit code."""
-        self._into = folder
-        return self._guarded(lambda: self._one(number, times), times, sums_up=False)
+    def record(self, number: int, times: int, folder: RunFolder) -> int:
+        """Carry out one run of several into a folder that is there; somebody else analyses it.  The exit code."""
+
+        def one() -> None:
+            from testbed.results.analyse import write_context
+
+            self._folder = folder
+            with self._watch(number, times) as view:
+                work = record_scenario(self.scenario, self.topology, folder, self.options, view.told)
+                write_context(folder, asyncio.run(work))
+
+        return self.guarded(one, times, sums_up=False)
+
+    def analyse(self, folder: RunFolder, times: int) -> None:
+        """Analyse what has been recorded, and tell of it."""
+        from testbed.results.analyse import analyse, read_context
+
+        self._take(analyse(folder, read_context(folder)), folder, times)
 
     def carry_out(self, times: int) -> int:
         """Run it so often; the exit code.  An error of the project passes through, after what is known is told."""
@@ -60,9 +73,10 @@ class Repeats:
             for number in range(1, times + 1):
                 self._one(number, times)
 
-        return self._guarded(all_of_them, times, sums_up=True)
+        return self.guarded(all_of_them, times)
 
-    def _guarded(self, work: Callable[[], None], times: int, *, sums_up: bool) -> int:
+    def guarded(self, work: Callable[[], None], times: int, *, sums_up: bool = True) -> int:
+        """Do the work of some runs; the exit code.  An interruption is told, and what is known is summed up."""
         ended_by: list[int] = []
         with _ends_like_ctrl_c(ended_by):
             try:
@@ -84,10 +98,16 @@ class Repeats:
         return exit_code(result.verdict for result in self.results)
 
     def _one(self, number: int, times: int) -> None:
-        folder = self._folder = self._into or RunFolder.create(self.runs, self.scenario.name)
-        wall = partial(wall_s, self.runs) if current_clock() == "simulated" else None
-        with watch(self._watching, self._title(number, times), wall) as view:
+        folder = self._folder = RunFolder.create(self.runs, self.scenario.name)
+        with self._watch(number, times) as view:
             result = asyncio.run(run_scenario(self.scenario, self.topology, folder, self.options, view.told))
+        self._take(result, folder, times)
+
+    def _watch(self, number: int, times: int) -> LiveView | PlainView:
+        wall = partial(wall_s, self.runs) if current_clock() == "simulated" else None
+        return watch(self._watching, self._title(number, times), wall)
+
+    def _take(self, result: Result, folder: RunFolder, times: int) -> None:
         self.results.append(result)
         self._folder = None
         if times == 1:

@@ -68,7 +68,7 @@ TOOLS = {"kamailio": "kamailio kamailio-ims-modules kamailio-python3-modules", "
     type=click.Path(path_type=Path, exists=True, dir_okay=False, resolve_path=True),
     help="A file of `testbed subscriber` that the HSS serves from; subscribers of the run's own when not given.",
 )
-@click.option("--one-of", hidden=True, metavar="NUMBER/TIMES", help="This is one run of several, summed up elsewhere.")
+@click.option("--one-of", hidden=True, metavar="NUMBER/TIMES", help="One run of several, analysed elsewhere.")
 @click.option("--run-folder", hidden=True, type=click.Path(path_type=Path), help="Where that run's evidence goes.")
 @click.option("--rig", metavar="NAME", default="tb", show_default=True, help="One rig is held by one run at a time.")
 def run(
@@ -131,7 +131,7 @@ def run(
         from testbed.results.folder import RunFolder
 
         number, _, times = one_of.partition("/")
-        sys.exit(repeats.one_of(int(number), int(times), RunFolder(run_folder)))
+        sys.exit(repeats.record(int(number), int(times), RunFolder(run_folder)))
     sys.exit(repeats.carry_out(repeat))
 
 

@@ -1,4 +1,7 @@
-"""Runs in simulated time, each in a guest of its own: only from its very start does a guest repeat to the last bit."""
+"""Runs in simulated time, each in a guest of its own: only from its very start does a guest repeat to the last bit.
+
+They are analysed out here: computing takes no time in there, and whoever computes for long is taken for stuck.
+"""
 
 from __future__ import annotations
 
@@ -9,20 +12,22 @@ from pathlib import Path
 from testbed.cli.repeats import Repeats
 from testbed.results.folder import RunFolder
 
-RESULT_STATUSES = (0, 1, 3, 4)  # of a command that may have left a result
-
 
 def carry_out(repeats: Repeats, times: int, seed: int | None, writable: Sequence[Path]) -> int:
     """Have so many runs carried out in guests, and sum them up; the exit code."""
     from testbed.rig.kernel.choose import repeat_in_guest
 
-    for number in range(1, times + 1):
-        folder = RunFolder.create(repeats.runs, repeats.scenario.name)
-        argv = [*sys.argv[1:], "--one-of", f"{number}/{times}", "--run-folder", str(folder.path.absolute())]
-        status = repeat_in_guest(writable, clock="simulated", seed=seed, argv=argv)
-        if status not in RESULT_STATUSES or not (folder.path / "result.json").exists():
-            repeats.sum_up(times)
-            return status
-        repeats.results.append(folder.read_result())
-    repeats.sum_up(times)
-    return repeats.exit_code()
+    ended: list[int] = []
+
+    def all_of_them() -> None:
+        for number in range(1, times + 1):
+            folder = RunFolder.create(repeats.runs, repeats.scenario.name)
+            argv = [*sys.argv[1:], "--one-of", f"{number}/{times}", "--run-folder", str(folder.path.absolute())]
+            status = repeat_in_guest(writable, clock="simulated", seed=seed, argv=argv)
+            if status != 0:
+                ended.append(status)
+                return
+            repeats.analyse(folder, times)
+
+    code = repeats.guarded(all_of_them, times)
+    return ended[0] if ended else code

@@ -40,7 +40,7 @@ def analyse(folder: RunFolder, context: RunContext) -> Result:
     from testbed.results.reading import nothing_read, read_run
 
     try:
-        folder.write(CONTEXT, TypeAdapter(RunContext).dump_json(context, indent=2).decode() + "\n")
+        write_context(folder, context)
         try:
             result, files = _texts(folder, context, read_run(folder, context))
         except Exception:  # a fault of ours must not cost the run's evidence: it is told, kept, and judged
@@ -74,6 +74,11 @@ def _texts(folder: RunFolder, context: RunContext, reading: Reading) -> tuple[Re
         "result.json": result.to_json(),
     }
     return result, files
+
+
+def write_context(folder: RunFolder, context: RunContext) -> None:
+    """What `analyse` needs of a run whose analysis comes later."""
+    folder.write(CONTEXT, TypeAdapter(RunContext).dump_json(context, indent=2).decode() + "\n")
 
 
 def read_context(folder: RunFolder) -> RunContext:

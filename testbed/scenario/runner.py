@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import platform
 import time
-from collections.abc import Callable
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -77,6 +77,17 @@ async def run_scenario(
     Raises UsageError before anything is started when scenario and topology do not fit.  What fails later is in the
     result.  Cancelling it (Ctrl-C) undoes the rig and raises CancelledError; the folder keeps what there is.
     """
+    context = await record_scenario(scenario, topology, folder, options, told)
+    with stage_of(told, "analysis", "reading the captures", context.timings_s):
+        from testbed.results.analyse import analyse  # numpy and jinja2 come with it, and are not needed before
+
+        return await asyncio.to_thread(analyse, folder, context)
+
+
+async def record_scenario(
+    scenario: Scenario, topology: Path, folder: RunFolder, options: RunOptions, told: Told
+) -> RunContext:
+    """The same without the analysis: what that needs beside the folder."""
     document = load(topology)
     plan = make_plan(document)
     scenario.fit(plan)
@@ -84,10 +95,21 @@ async def run_scenario(
     folder.write("scenario.yaml", scenario.to_yaml())
     run = Run(scenario, plan, folder, options, told)
     await run.carry_out()
-    with run.stage("analysis", "reading the captures"):
-        from testbed.results.analyse import analyse  # numpy and jinja2 come with it, and are not needed before
+    return run.context()
 
-        return await asyncio.to_thread(analyse, folder, run.context())
+
+@contextmanager
+def stage_of(told: Told, stage: str, text: str, timings_s: dict[str, float]) -> Iterator[None]:
+    """Tell when a stage begins and how it ends, and note how long it took."""
+    begun = time.monotonic()
+    told(Progress(stage, "begun", text))
+    try:
+        yield
+    except BaseException:
+        told(Progress(stage, "failed", text, time.monotonic() - begun))
+        raise
+    timings_s[stage] = time.monotonic() - begun
+    told(Progress(stage, "done", text, timings_s[stage]))
 
 
 class Run:
@@ -267,18 +289,9 @@ class Run:
 
     # What is told
 
-    @contextmanager
-    def stage(self, stage: str, text: str) -> Any:
+    def stage(self, stage: str, text: str) -> AbstractContextManager[None]:
         """Tell when a stage begins and how it ends."""
-        begun = time.monotonic()
-        self._told(Progress(stage, "begun", text))
-        try:
-            yield
-        except BaseException:
-            self._told(Progress(stage, "failed", text, time.monotonic() - begun))
-            raise
-        self.recorded.timings_s[stage] = time.monotonic() - begun
-        self._told(Progress(stage, "done", text, self.recorded.timings_s[stage]))
+        return stage_of(self._told, stage, text, self.recorded.timings_s)
 
     def _note(self, stage: str, text: str, *, state: Any = "note") -> None:
         self._told(Progress(stage, state, text))
