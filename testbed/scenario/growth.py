@@ -85,8 +85,8 @@ def _files(process: Path) -> int:
 
 
 def _memory_kib(process: Path) -> int:
-    """Without the files that are mapped: those come and go with the cache."""
+    """Its part of what it shares with others, and without the files that are mapped: those come and go."""
     with contextlib.suppress(OSError):
-        lines = (line.split() for line in (process / "status").read_text().splitlines())
-        return sum(int(words[1]) for words in lines if words and words[0] in ("RssAnon:", "RssShmem:"))
+        lines = (line.split() for line in (process / "smaps_rollup").read_text().splitlines())
+        return sum(int(words[1]) for words in lines if words and words[0] in ("Pss_Anon:", "Pss_Shmem:"))
     return 0
