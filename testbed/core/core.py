@@ -34,7 +34,7 @@ from testbed.topology.plan import SIP_PORT, Plan, ServerPlan
 CONFIGURATION = Path(__file__).with_name("kamailio")
 HSS_READY, CX_OPEN, KAMAILIO_READY = "\nready\n", "Cx is open", "<script>: ready"
 STOP_DEADLINE_S = 2.0
-LOOK_AGAIN_S = 0.02
+LOOK_AGAIN_S = 0.1
 LAST_WORDS = 6  # lines
 
 
@@ -61,6 +61,7 @@ class CoreOptions:
     ipv6: bool = True  # whether P-CSCFs listen for IPv6 UEs
     family: Family = 4  # what UEs will use for signalling: P-CSCFs are warmed up for it (see pcscf_warm_up.cfg)
     transport: Literal["udp", "tcp"] = "udp"
+    warm_up: bool = True  # without, the core is ready sooner, and slow with the first message on each of its ports
     connections: int = 0  # protected port pairs of a P-CSCF; 0: as many as its accesses may need
     debug: bool = False
     seed: int | None = None  # what the HSS draws its RANDs from; random without
@@ -76,6 +77,15 @@ class _Daemon:
     log: Path
     ready: str
     from_byte: int  # where its log begins: an earlier run may have written to the same file
+    looked_at: int = -1  # how long the log was when we last read it
+
+    def is_ready(self) -> bool:
+        """Whether it has said so.  A log is read again only when it has grown: reading costs the daemons time."""
+        size = self.log.stat().st_size
+        if size == self.looked_at:
+            return False
+        self.looked_at = size
+        return self.ready in self.said()
 
     def said(self) -> str:
         with self.log.open("rb") as stream:
@@ -159,7 +169,7 @@ class Core:
     def _wait(self, daemons: Sequence[_Daemon], until: float, deadline_s: float) -> None:
         waiting = list(daemons)
         while waiting:
-            waiting = [daemon for daemon in waiting if daemon.ready not in daemon.said()]
+            waiting = [daemon for daemon in waiting if not daemon.is_ready()]
             if failures := self.failures():
                 raise RigError(failures[0], where="IMS core", mend=f"see the logs in {self._logs}")
             if waiting and time.monotonic() > until:
@@ -235,6 +245,8 @@ class Core:
             argv += ["-A", f"{name}={number}"]
         if self.options.profile == "release7":
             argv += ["-A", "WITHOUT_SEAMLESS_IMS"]
+        if not self.options.warm_up:
+            argv += ["-A", "WITHOUT_WARM_UP"]
         if self.options.debug:
             argv += ["-A", "LOG=3"]
         self._daemon(server.name, argv, KAMAILIO_READY)
