@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from testbed.measure.rtp import Rtp, read_rtp
 from testbed.measure.sip_trace import SipMessage, sip_messages
 from testbed.measure.words import Direction, Procedure
 
+AROUND_NS = 10_000_000_000
 BEFORE_TRIGGER_NS = 1_000_000_000  # losses this long before the trigger are still the handoff's
 
 
@@ -111,6 +112,19 @@ def windows(marks: list[Marker], plans: Iterable[PlannedHandoff], last_ns: int) 
         start = max(earliest, min(begun) - BEFORE_TRIGGER_NS)
         found.append(Window(start, trigger, end))
     return found
+
+
+def around(end: End, window: Window) -> End:
+    """What an end captured about the time of one handoff: of many, each is measured without looking at all others."""
+    first, last = window.start_ns - AROUND_NS, window.end_ns + AROUND_NS
+    return replace(
+        end,
+        sent=end.sent.only((end.sent.time_ns >= first) & (end.sent.time_ns <= last)),
+        received=end.received.only((end.received.time_ns >= first) & (end.received.time_ns <= last)),
+        messages=[message for message in end.messages if first <= message.time_ns <= last],
+        markers=[marker for marker in end.markers if first <= marker.time_ns <= last],
+        handshakes=[segment for segment in end.handshakes if first <= segment.time_ns <= last],
+    )
 
 
 def measure_handoff(

@@ -16,7 +16,7 @@ from testbed.measure.budget import Share, above_floor
 from testbed.measure.chain import Scene
 from testbed.measure.datagrams import segments
 from testbed.measure.esp import EspKeys, read_esp_sa
-from testbed.measure.handoff import End, HandoffFigures, measure_handoff, no_end, read_end, windows
+from testbed.measure.handoff import End, HandoffFigures, around, measure_handoff, no_end, read_end, windows
 from testbed.measure.packets import read_packets
 from testbed.measure.sip_trace import SipMessage, sip_messages
 from testbed.measure.verdict import (
@@ -106,9 +106,10 @@ def _measure(context: RunContext, reading: Reading) -> None:
         return
     for plan, window in zip(context.handoffs, windows(ue.markers, context.handoffs, ue.last_ns), strict=False):
         new = context.ue_addresses.get(plan.new_access, ())
-        figures = measure_handoff(plan, window, ue, far, new, context.ptime_ms)
+        here, there = (ue, far) if len(context.handoffs) == 1 else (around(ue, window), around(far, window))
+        figures = measure_handoff(plan, window, here, there, new, context.ptime_ms)
         reading.handoffs.append(figures)
-        reading.shares.append(above_floor(Scene(figures, ue, far, frozenset(new), reading.servers)))
+        reading.shares.append(above_floor(Scene(figures, here, there, frozenset(new), reading.servers)))
 
 
 def _judge(context: RunContext, reading: Reading) -> None:
