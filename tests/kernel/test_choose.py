@@ -72,6 +72,7 @@ def test_inside_a_guest_no_other_is_started(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_what_is_missing_for_a_guest_is_named_with_its_mend(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.undo()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "no rig kernel"))
     cases = {"linux.uml": "user-mode-linux", "modprobe": "kmod", "unshare": "util-linux"}
     for tool, package in cases.items():
         monkeypatch.setattr(uml, "find", lambda name, tool=tool: None if name == tool else f"/usr/bin/{name}")
