@@ -26,7 +26,7 @@ from testbed.rig.kernel.adapt import adapt
 from testbed.rig.kernel.kernel_source import Source
 from testbed.rig.kernel.rig_kernel import RigKernel
 
-ROOM_MIB = 2000  # source as far as it is unpacked, objects, and the kernel
+ROOM_MIB = 1000  # source as far as it is unpacked, objects, and the kernel
 ABOUT_FILES = 1160  # that are compiled
 LAST_LINES = 12
 # What a User-mode Linux of our configuration is not made of, by far the most of the source.  Every Kconfig is needed.
