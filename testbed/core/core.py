@@ -22,6 +22,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol
@@ -152,13 +153,15 @@ class Core:
 
     def stop(self) -> None:
         """End everything, the P-CSCFs first; what does not end by itself is killed."""
+        died = [daemon for daemon in self._daemons if daemon.process.poll() is not None]
         for daemon in reversed(self._daemons):
             daemon.process.terminate()
         until = time.monotonic() + STOP_DEADLINE_S
         for daemon in reversed(self._daemons):
-            if not _wait(daemon.process, max(0.0, until - time.monotonic())):
-                # A Kamailio told to end while it still starts its processes hangs, and they would outlive it.
-                os.killpg(daemon.process.pid, signal.SIGKILL)
+            if not _wait(daemon.process, max(0.0, until - time.monotonic())) or daemon in died:
+                # A Kamailio told to end while it still starts its processes hangs, and one that died has left them.
+                with suppress(ProcessLookupError):
+                    os.killpg(daemon.process.pid, signal.SIGKILL)
                 daemon.process.wait()
         self._daemons = []
 

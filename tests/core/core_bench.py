@@ -7,12 +7,12 @@ import re
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sip_client import Line, Phone
+from sip_client import Line, Phone, Timeout
 
 from drivers.protocols import Family, Shape
 from testbed.core.core import Core, CoreOptions, subscribers_of
@@ -77,9 +77,10 @@ class Bench:
     def hang_up(self) -> None:
         """Deregister what is registered, and close all lines."""
         for phone in self.phones:
-            for line in phone.lines:
-                if line.service_route:
-                    line.reregister(expires=0, tags="")
+            for line in reversed(phone.lines):
+                if line.service_route and self.associations(line) == 4:
+                    with suppress(Timeout):
+                        line.reregister(expires=0, tags="")
             phone.close()
         self.phones = []
 
