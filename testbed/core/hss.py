@@ -14,6 +14,7 @@ import logging
 import os
 import random
 import signal
+import socket
 import sys
 import threading
 import time
@@ -32,12 +33,47 @@ from testbed.errors import TestbedError, UsageError
 
 PORT = 3868  # RFC 6733 11.4
 READY, CX_OPEN = "ready", "Cx is open"  # what whoever started us waits for
+VERSION, HEADER_BYTES, MOST_BYTES = 1, 20, 1 << 16
 NO_STATE_MAINTAINED = 1  # RFC 6733 8.11; TS 29.229 6.1: Cx keeps no Diameter session
 log = logging.getLogger("hss")
 
 
+class _Framing:
+    """Lets the bytes of a connection pass while they can be Diameter, and ends it otherwise (RFC 6733 3).
+
+    The library itself would turn for ever around a message that says it is shorter than its own header.
+    """
+
+    def __init__(self, connection: PeerConnection) -> None:
+        self._connection, self._pass = connection, connection.add_in_bytes
+        self._head, self._left = b"", 0  # the start of a message, and how much of the present one is to come
+
+    def __call__(self, data: bytes) -> None:
+        rest = data
+        while rest:
+            if self._left == 0:
+                missing = 4 - len(self._head)
+                self._head, rest = self._head + rest[:missing], rest[missing:]
+                if len(self._head) < 4:
+                    break
+                length = int.from_bytes(self._head[1:], "big")
+                if self._head[0] != VERSION or not HEADER_BYTES <= length <= MOST_BYTES:
+                    log.warning("what comes from %s is no Diameter", self._connection.ip)
+                    self._connection.close()
+                    return
+                self._head, self._left = b"", length - 4
+            taken = min(len(rest), self._left)
+            rest, self._left = rest[taken:], self._left - taken
+        self._pass(data)
+
+
 class _CxNode(Node):
     """A node whose CEA says Cx as TS 29.229 wants it said: vendor-specific.  Kamailio's cdp routes nothing without."""
+
+    def _add_peer_connection(self, conn: PeerConnection, peer_socket: socket.socket, proto: int) -> str | None:
+        conn.add_in_bytes = _Framing(conn)
+        added: str | None = super()._add_peer_connection(conn, peer_socket, proto)
+        return added
 
     def send_message(self, conn: PeerConnection, message: Message) -> None:
         if isinstance(message, CapabilitiesExchangeAnswer):
