@@ -184,6 +184,7 @@ class Run:
         return CoreOptions(
             profile=self.scenario.profile,
             linger_s=self.scenario.linger_s,
+            ipv6=self.scenario.ip == 6,  # sockets that nobody uses would only make the start longer
             family=self.scenario.ip,
             transport=self.scenario.transport,
             seed=self.scenario.seed,

@@ -45,7 +45,7 @@ class Handoff:
         """What the armed handoff came to.  Raises what it failed with."""
         if self._done is None:
             raise ProductFailure("no handoff was armed", where="UE")
-        return await self._done
+        return await asyncio.shield(self._done)  # who waits may give up; the handoff does not
 
     async def now(self, old: str, order: HandoffOrder) -> dict[str, Any]:
         """Move while the old access still works (make before break); it stays attached, its connection inactive."""

@@ -8,6 +8,7 @@ draws, and that names the guest's folder, which is never the same.)
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,17 +19,17 @@ SEED = "UML_SEED"  # in the environment of linux.uml
 
 @dataclass(frozen=True)
 class Adaptation:
-    """In one file of the source, one text for another."""
+    """In one file of the source, one line for other text."""
 
     file: str
-    old: str
+    line: re.Pattern[str]  # there must be exactly one
     new: str
 
 
 ADAPTATIONS = (
     Adaptation(
         "arch/um/os-Linux/util.c",
-        "\treturn getrandom(buf, len, flags);\n",
+        re.compile(r"^\s*return getrandom\(.*\n", re.MULTILINE),
         f"""\tconst char *seed = getenv("{SEED}");
 	size_t i;
 
@@ -39,7 +40,7 @@ ADAPTATIONS = (
 	return len;
 """,
     ),
-    Adaptation("drivers/char/random.c", "\t_mix_pool_bytes(command_line, strlen(command_line));\n", ""),
+    Adaptation("drivers/char/random.c", re.compile(r"^\s*\w+\(command_line,.*\n", re.MULTILINE), ""),
 )
 
 
@@ -48,7 +49,7 @@ def adapt(tree: Path) -> None:
     for one in ADAPTATIONS:
         path = tree / one.file
         text = path.read_text() if path.exists() else ""
-        if text.count(one.old) != 1:
+        if len(one.line.findall(text)) != 1:
             mend = "the source is newer than this project: use linux-source-6.12 of Debian 12 or 13"
             raise RigError("has nothing to change where the rig kernel differs", where=one.file, mend=mend)
-        path.write_text(text.replace(one.old, one.new))
+        path.write_text(one.line.sub(lambda _, new=one.new: new, text))  # type: ignore[misc]
