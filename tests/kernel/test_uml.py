@@ -113,7 +113,8 @@ def test_an_ordinary_user_is_root_inside(tmp_path: Path) -> None:
         code = "import sys; from pathlib import Path; from testbed.rig.kernel.uml import GuestCommand, run\n"
         code += "sys.exit(run(GuestCommand(sys.argv[2:], [Path(sys.argv[1])])))"
         argv = ["setpriv", f"--reuid={nobody}", f"--regid={nobody}", "--clear-groups", python, "-c", code]
-        script = "id -u; ip netns add a && ip netns list; echo kept >$0/file; dumpcap -i lo -a duration:1 -w $0/capture"
+        script = "id -u; mount -t tmpfs none /mnt && ip netns add a && ip netns list; echo kept >$0/file\n"
+        script += "dumpcap -i lo -a duration:1 -w $0/capture"
         environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(home), "TMPDIR": str(home / "temporary"), "HOME": "/"}
         evidence = home / "evidence"
         ran = subprocess.run(

@@ -29,7 +29,7 @@ import traceback
 from typing import Any
 
 LIBC = ctypes.CDLL(None, use_errno=True)
-MS_BIND = 4096
+MS_NOSUID, MS_BIND = 2, 4096
 LINUX_REBOOT_CMD_POWER_OFF = 0x4321FEDC
 PATH = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
 GUEST_FAILED, COMMAND_NOT_FOUND = 125, 127
@@ -52,7 +52,8 @@ def make_root(job: dict[str, Any]) -> None:
     mount("tmpfs", "/mnt", "tmpfs")
     for folder in ("/mnt/upper", "/mnt/work", "/mnt/root"):
         os.mkdir(folder)
-    mount("overlay", "/mnt/root", "overlay", 0, "lowerdir=/,upperdir=/mnt/upper,workdir=/mnt/work")
+    # No setuid: everybody is root here, and an ordinary user's guest would take the host's root for somebody else.
+    mount("overlay", "/mnt/root", "overlay", MS_NOSUID, "lowerdir=/,upperdir=/mnt/upper,workdir=/mnt/work")
     os.chroot("/mnt/root")
     os.chdir("/")
     for kind, target in (("proc", "/proc"), ("sysfs", "/sys"), ("devtmpfs", "/dev"), ("tmpfs", "/run")):
@@ -130,11 +131,11 @@ def run(job: dict[str, Any], orders: int, news: int) -> int:
     if child is not None:
         if job["interactive"]:
             threading.Thread(target=copy, args=(console(OUT), terminals[0].ours), daemon=True).start()
-        threading.Thread(target=obey, args=(orders, child, terminals), daemon=True).start()
+        threading.Thread(target=obey, args=(orders, child.pid, terminals), daemon=True).start()
         tell(news, "started")
         if job["beat"]:
             threading.Thread(target=beat, args=(news,), daemon=True).start()
-        status = wait(child)
+        status = wait(child.pid)
     with contextlib.suppress(ProcessLookupError):
         os.kill(-1, signal.SIGKILL)  # what the command left running would keep its output open
     for thread in copies:
@@ -162,8 +163,8 @@ def command_line(process: str) -> str:
     return ""
 
 
-def start(job: dict[str, Any], theirs: list[int]) -> int | None:
-    """Start the command; its process (and process group) id, None where there is no such command."""
+def start(job: dict[str, Any], theirs: list[int]) -> subprocess.Popen[bytes] | None:
+    """Start the command, the leader of a process group; None where there is no such command."""
 
     def own_terminal() -> None:
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
@@ -182,7 +183,7 @@ def start(job: dict[str, Any], theirs: list[int]) -> int | None:
     except OSError as refused:  # said as a shell says it
         os.write(theirs[-1], f"{refused.filename}: {refused.strerror}\n".encode())
         return None
-    return child.pid
+    return child  # to be kept: one that is thrown away buries its process itself, and the status with it
 
 
 def wait(child: int) -> int:
