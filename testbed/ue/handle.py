@@ -61,7 +61,10 @@ class UeHandle:
         number = next(self._numbers)
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting[number] = future
-        self._control.send(json.dumps({"id": number, "do": verb, **arguments}).encode())
+        try:
+            self._control.send(json.dumps({"id": number, "do": verb, **arguments}).encode())
+        except OSError:  # it has just ended; the future holds why
+            self._lost()
         try:
             return await asyncio.wait_for(future, deadline_s)
         except TimeoutError as late:
@@ -118,10 +121,10 @@ class UeHandle:
 
     def _lost(self) -> None:
         """The process ended by itself: whoever waits for it learns of it with its last words."""
-        assert self._control is not None
-        asyncio.get_running_loop().remove_reader(self._control)
-        self._control.close()
-        self._control = None
+        if self._control is not None:
+            asyncio.get_running_loop().remove_reader(self._control)
+            self._control.close()
+            self._control = None
         said = self._log.read_text(errors="replace").strip().splitlines() if self._log.exists() else []
         what = "its process ended by itself" + (f": {said[-1]}" if said else "")
         for future in self._waiting.values():
