@@ -44,10 +44,14 @@ def bearing(token: str) -> Iterator[list[Process]]:
     """All processes but ourselves whose environment has exactly this token; their descriptors are open inside."""
     found: list[Process] = []
     try:
-        candidates = [int(entry) for entry in os.listdir("/proc") if entry.isdigit()]  # noqa: PTH208 - names are wanted
-        for pid in candidates:
-            if pid != os.getpid() and _bears(pid, token):
-                found += _opened(pid, token)
+        # A process may start another and end while we look: it was listed and is gone, the other one was not yet.  That
+        # one is there when we look again.
+        for _ in range(2):
+            for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):  # noqa: PTH208 - names are wanted
+                if pid != os.getpid() and _bears(pid, token):
+                    found += _opened(pid, token)
+            if found:
+                break
         yield found
     finally:
         for process in found:
