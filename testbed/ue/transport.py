@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import itertools
 import socket
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Literal, NamedTuple
@@ -22,7 +24,12 @@ from testbed.ims.message import Request, Response, StreamParser, parse
 Role = Literal["open", "client", "server"]
 Message = Request | Response
 CONNECT_DEADLINE_S = 10.0
+PORTS = range(20000, 32768)  # below those that Linux gives to who names none
 _stream_numbers = itertools.count(1)
+# Kamailio's P-CSCF remembers for half a minute the ports that an offer came from or named, and takes a request from one
+# of them for a matter of that offer.  So none of ours comes again soon, not even in the next process: a UE takes fewer
+# than a hundred in a second.
+_port_numbers = itertools.count(time.monotonic_ns() // 10_000_000)
 
 
 class Flow(NamedTuple):
@@ -63,14 +70,8 @@ class Transport:
 
     def bind(self, role: Role, port: int = 0) -> int:
         """Receive SIP over UDP on a port and return it; 0 takes any, for a protected one any that TCP has free too."""
-        for _ in range(64):
-            sock = self._socket(socket.SOCK_DGRAM, port)
-            taken: int = sock.getsockname()[1]
-            if port or role == "open" or self._tcp_free(taken):
-                break
-            sock.close()
-        else:
-            raise RigError(f"no port free for both UDP and TCP on {self.address}", where="UE")
+        sock = self._socket(socket.SOCK_DGRAM, port) if port else self._any_socket(role)
+        taken: int = sock.getsockname()[1]
         self._udp[taken] = sock
         self._loop.add_reader(sock, self._datagrams, sock, taken, role)
         return taken
@@ -150,6 +151,20 @@ class Transport:
                 mend="end the program that holds it, or check that the access has this address",
             ) from refused
         return sock
+
+    def _any_socket(self, role: Role) -> socket.socket:
+        for number in itertools.islice(_port_numbers, len(PORTS)):
+            port = PORTS[number % len(PORTS)]
+            try:
+                sock = self._socket(socket.SOCK_DGRAM, port)
+            except RigError as refused:
+                if isinstance(refused.__cause__, OSError) and refused.__cause__.errno == errno.EADDRINUSE:
+                    continue
+                raise
+            if role == "open" or self._tcp_free(port):
+                return sock
+            sock.close()
+        raise RigError(f"no port free for both UDP and TCP on {self.address}", where="UE")
 
     def _tcp_free(self, port: int) -> bool:
         try:

@@ -26,6 +26,8 @@ from testbed.ue.security import SecuritySet
 Message = Request | Response
 NEVER = 1 << 62
 _branches = itertools.count(1)
+# None comes again soon: Kamailio's P-CSCF remembers them for half a minute (see testbed.ue.transport).
+_ports = itertools.count(20000)
 
 
 class Timeout(AssertionError):
@@ -76,21 +78,13 @@ class Line:
             family = socket.AF_INET6 if ":" in self.address else socket.AF_INET
             sock = socket.socket(family, kind)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind((self.address, port))
-        taken: int = sock.getsockname()[1]
+        taken = port or next(_ports)
+        sock.bind((self.address, taken))
         if kind == socket.SOCK_STREAM:
             sock.listen()
         self.sockets[taken] = sock
         self.selector.register(sock, selectors.EVENT_READ)
         return taken
-
-    def free_port(self) -> int:
-        """A port that a TCP stream of ours may leave from."""
-        with netns.inside(self.namespace):
-            family = socket.AF_INET6 if ":" in self.address else socket.AF_INET
-            with socket.socket(family, socket.SOCK_STREAM) as sock:
-                sock.bind((self.address, 0))
-                return int(sock.getsockname()[1])
 
     def connect(self, port: int, remote: tuple[str, int]) -> socket.socket:
         with netns.inside(self.namespace):
@@ -142,7 +136,7 @@ class Line:
                     self.stream = self.connect(self.security.port_c, (self.pcscf, self.security.server.port_s))
                 sock = self.stream
             else:
-                sock = self.connect(0, (self.pcscf, 5060))
+                sock = self.connect(next(_ports), (self.pcscf, 5060))
             sock.sendall(message.encode())
             return time.perf_counter()
         if protected:
@@ -174,7 +168,7 @@ class Line:
     ) -> Response:
         """Register over new associations, from the unprotected REGISTER on; the last response."""
         self.open_port = 0 if self.tcp else self.bind()
-        port_c = self.free_port() if self.tcp else self.bind()
+        port_c = next(_ports) if self.tcp else self.bind()
         self.port_s = port_s or (self.bind(0, socket.SOCK_STREAM) if self.tcp else self.bind())
         security = SecuritySet(self.xfrm, self.address, self.pcscf, (port_c, self.port_s), self.alg, self.ealg)
         domain = self.phone.domain
@@ -199,7 +193,7 @@ class Line:
 
     def _resynchronise(self, kwargs: dict[str, object], uri: str) -> Response:
         """TS 33.102 6.3.5 in TS 24.229 5.1.1.5.3: an unprotected REGISTER that carries AUTS, with a new offer."""
-        port_c = self.free_port() if self.tcp else self.bind()
+        port_c = next(_ports) if self.tcp else self.bind()
         self.open_port = self.open_port if self.tcp else self.bind()
         security = SecuritySet(self.xfrm, self.address, self.pcscf, (port_c, self.port_s), self.alg, self.ealg)
         again = self._register_request(security, port=5060, **kwargs)  # type: ignore[arg-type]
