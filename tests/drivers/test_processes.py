@@ -70,6 +70,7 @@ def test_what_does_not_listen_is_killed_after_the_patience_and_not_before(token:
 def test_a_stopped_process_is_ended_too(token: str) -> None:
     stopped = start(token, "sleep", "600")
     stopped.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, stopped.pid, os.WSTOPPED | os.WNOWAIT)  # before it stands still it would obey SIGTERM
     processes.end(token, 0.2)
     assert stopped.wait(5) == -signal.SIGKILL
 
