@@ -9,8 +9,8 @@ its share of the floor (`testbed.measure.floor`); what it took beyond that is an
   apart: each server's own is what it held a message for, the rest is the **network**'s (links, and the machine that
   plays them).
 - **measurement**: a packet every I reads the path at its own moments.  The last one before the cut came up to I early,
-  the first one after the repair waited for up to I, and one I was taken off the gap: what remains lies within +-I, is 0
-  on average, and is nobody's.
+  the first one after the repair waited for up to I unless its sender repeats the newest one at once, and one I was
+  taken off the gap: what remains lies within +-I and is nobody's.
 
 The links telescope, so the shares of a direction sum to its interruption less its floor.  A moment that is not in the
 captures lends its floor to the next one, whose excess then speaks for both.

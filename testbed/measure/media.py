@@ -6,6 +6,9 @@
 before it dies and the next one at most I after it lives again, and the sender's grid stands at random against both
 moments: the gap is (q+1)I or (q+2)I where D = qI + r, with mean D + I.  So gap - I is an unbiased estimate of D; its
 error lies within +-I with a triangular distribution, whose standard deviation is I / sqrt(6) (JCGM 100:2008 4.3.9).
+A sender that repeats its newest frame at once over a new path, as our UE does, leaves no second part: the estimate is
+then I/2 low on average, as the silence that its listener hears really is shorter; the same u bounds it, and what the
+grid gave or took stands among the shares above the floor.
 To it comes what moves single packets, the lateness of the sender and the jitter of the path: s, the standard deviation
 of the intervals between received neighbours outside the gap, which holds both packets' share (type A, 4.2).  The
 kernel's stamps are good to microseconds and add nothing.  Standard uncertainty, coverage factor 1:

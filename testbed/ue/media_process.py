@@ -12,6 +12,9 @@ it has bound:
 
 It says {"event": "silence", "after_ms": MS}, {"event": "report", ...}.  The sequence number counts frames, also those
 that the network refuses to take: what a listener misses is what counts.
+
+The first frame leaves at once.  So does, over a new path, the newest frame that there is: the old path may have taken
+it along, and the next one is up to 20 ms away.  A listener that had it already drops the copy (RFC 3550 A.1).
 """
 
 from __future__ import annotations
@@ -47,10 +50,13 @@ class Sender:
         self.target: tuple[socket.socket, tuple[str, int]] | None = None
         self.next_ns: int | None = None
 
-    def start(self, flow: socket.socket, to: tuple[str, int]) -> None:
-        self.target = (flow, to)
+    def start(self, flow: socket.socket, to: tuple[str, int], now_ns: int) -> None:
+        former, self.target = self.target, (flow, to)
         if self.next_ns is None:
-            self.next_ns = time.monotonic_ns() + INTERVAL_NS
+            self.next_ns = now_ns
+            self.tick(now_ns)
+        elif former is not None and former != self.target:
+            self._send(self._sequence - 1, self._timestamp - SAMPLES)
 
     def pause(self) -> None:
         self.target = self.next_ns = None
@@ -60,15 +66,18 @@ class Sender:
         while self.next_ns is not None and self.target and now_ns >= self.next_ns:
             self._lateness_us[(now_ns - self.next_ns) // 1000] += 1
             self._sent += 1
-            flow, to = self.target
-            data = packet(self._sequence, self.ssrc, self._timestamp, self._frames[self._sequence % len(self._frames)])
-            try:
-                flow.sendto(data, to)
-            except OSError:  # the access is gone: the frame is lost, the call is not
-                self.refused += 1
+            self._send(self._sequence, self._timestamp)
             self._sequence += 1
             self._timestamp += SAMPLES
             self.next_ns += INTERVAL_NS
+
+    def _send(self, sequence: int, timestamp: int) -> None:
+        assert self.target is not None
+        flow, to = self.target
+        try:
+            flow.sendto(packet(sequence, self.ssrc, timestamp, self._frames[sequence % len(self._frames)]), to)
+        except OSError:  # the access is gone: the frame is lost, the call is not
+            self.refused += 1
 
     def report(self) -> dict[str, Any]:
         figures = {name: self._late_ms(part) for name, part in (("p50", 0.50), ("p99", 0.99), ("max", 1.0))}
@@ -139,7 +148,7 @@ class MediaLoop:
                 flow.setblocking(False)
                 self._flows[command["flow"]] = flow
             case "send":
-                self._sender.start(self._flows[command["flow"]], tuple(command["to"]))
+                self._sender.start(self._flows[command["flow"]], tuple(command["to"]), time.monotonic_ns())
             case "pause":
                 self._sender.pause()
             case "close":

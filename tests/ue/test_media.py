@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import select
 import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -14,6 +15,7 @@ import pytest
 
 from testbed.errors import RigError
 from testbed.ue.media import Media
+from testbed.ue.media_process import Sender
 
 WAIT_S = 5.0
 
@@ -83,6 +85,29 @@ def test_a_stream_that_moves_to_another_flow_keeps_its_numbers() -> None:
                 assert got[2] == last[2]
 
     run(work)
+
+
+def test_the_first_frame_leaves_at_once_and_so_does_the_newest_one_over_a_new_path() -> None:
+    with listener() as first, listener() as second, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ours:
+
+        def arrived(sock: socket.socket) -> list[tuple[int, int]]:
+            found = []
+            while select.select([sock], [], [], 0)[0]:
+                found.append(struct.unpack_from(">HI", sock.recv(2048), 2))
+            return found
+
+        sender = Sender(seed=1)
+        sender.start(ours, first.getsockname(), 1_000_000_000)
+        ((sequence, timestamp),) = arrived(first)
+        sender.start(ours, first.getsockname(), 1_001_000_000)  # nothing has moved
+        sender.tick(1_020_000_000)
+        assert arrived(first) == [(sequence + 1, timestamp + 160)]
+        sender.start(ours, second.getsockname(), 1_030_000_000)
+        assert arrived(second) == [(sequence + 1, timestamp + 160)]
+        sender.tick(1_039_000_000)
+        assert arrived(second) == []  # its turn is at 40 ms, as if nothing had happened
+        sender.tick(1_040_000_000)
+        assert (arrived(first), arrived(second)) == ([], [(sequence + 2, timestamp + 320)])
 
 
 def test_frames_that_the_network_refuses_are_counted_and_stop_nothing() -> None:
