@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ def subscriber() -> None:
 @click.argument("impus", nargs=-1)
 @click.option("--random", "random_keys", is_flag=True, help="Make up K and OPc; they are printed with --show-secrets.")
 @click.option("--keys-from", type=click.Path(path_type=Path, allow_dash=True), help="A file, or `-`: see below.")
+@click.option("--set", "further_sets", multiple=True, metavar="IMPU,IMPU", help="A further implicit registration set.")
 @click.option("--amf", default=AMF.hex(), show_default=True, help="Authentication management field, 4 hex digits.")
 @click.option("--sqn", default=0, show_default=True, help="The last sequence number given out.")
 @STORE
@@ -40,6 +42,7 @@ def subscriber() -> None:
 def add(
     impi: str,
     impus: tuple[str, ...],
+    further_sets: tuple[str, ...],
     random_keys: bool,
     keys_from: Path | None,
     amf: str,
@@ -51,7 +54,7 @@ def add(
     """Add a subscriber: private identity, then public ones.
 
     The first public identity is registered explicitly, the others follow it (implicit registration set).  Without any,
-    it is sip:IMPI.
+    it is sip:IMPI.  Each --set gives a set of its own beside it, its first identity again the one that is registered.
 
     The file has lines `k HEX` and `opc HEX`, or `op HEX` to have OPc computed; 32 hexadecimal digits each.  Without
     --random and --keys-from they are asked for.
@@ -62,7 +65,8 @@ def add(
         k, opc = os.urandom(KEY_BYTES), os.urandom(KEY_BYTES)
     else:
         k, opc = _keys(_read_keys(keys_from) if keys_from else _ask_keys())
-    new = Subscriber(impi, impus or (f"sip:{impi}",), k, opc, _hexadecimal("AMF", amf), sqn)
+    sets = (impus or (f"sip:{impi}",), *(tuple(one.split(",")) for one in further_sets))
+    new = Subscriber(impi, tuple(chain.from_iterable(sets)), k, opc, _hexadecimal("AMF", amf), sqn, sets)
     _open(store).add(new)
     _print([new], as_json, show_secrets, one=True)
 
@@ -180,8 +184,9 @@ def _print(subscribers: list[Subscriber], as_json: bool, show_secrets: bool, one
 
 def _print_one(each: Subscriber, show_secrets: bool) -> None:
     click.echo(each.impi)
-    for place, impu in enumerate(each.impus):
-        click.echo(f"  {'public' if place == 0 else '      '}  {impu}")
+    for one in each.implicit_sets:
+        for place, impu in enumerate(one):
+            click.echo(f"  {'public' if place == 0 else '      '}  {impu}")
     click.echo(f"  AMF     {each.amf.hex()}   SQN {each.sqn:012x}")
     if show_secrets:
         click.echo(f"  K       {each.k.hex()}\n  OPc     {each.opc.hex()}")

@@ -101,7 +101,10 @@ class _Daemon:
 
 def subscribers_of(plan: Plan) -> list[Subscriber]:
     """Subscribers for all UEs of a plan, with random keys that live as long as the run."""
-    return [Subscriber(ue.impi, ue.impus, secrets.token_bytes(16), secrets.token_bytes(16)) for ue in plan.ues.values()]
+    return [
+        Subscriber(ue.impi, ue.impus, secrets.token_bytes(16), secrets.token_bytes(16), implicit_sets=ue.implicit_sets)
+        for ue in plan.ues.values()
+    ]
 
 
 class Core:

@@ -67,7 +67,8 @@ class Cx:
 
     def __init__(self, store: SubscriberStore, random: Callable[[int], bytes] = os.urandom) -> None:
         self._store, self._random = store, random
-        self._serving: dict[str, str] = {}  # impi -> the S-CSCF that its user is registered at
+        self._serving: dict[str, str] = {}  # impi -> the S-CSCF that is assigned to its user
+        self._registered: dict[str, set[tuple[str, ...]]] = {}  # impi -> its implicit sets that are registered
 
     def multimedia_auth(self, asked: Asked) -> Outcome:
         """MAR: fresh authentication vectors, after a resynchronisation where the USIM asked for one."""
@@ -98,12 +99,17 @@ class Cx:
         subscriber = self._subscriber(asked)
         if isinstance(subscriber, Outcome):
             return subscriber
+        registered = self._registered.setdefault(subscriber.impi, set())
         if asked.assignment in DEREGISTERING:
-            self._serving.pop(subscriber.impi, None)
+            registered.discard(subscriber.implicit_set(asked.impu))
+            if not registered:
+                self._serving.pop(subscriber.impi, None)
             return Outcome(SUCCESS, [])
         if asked.assignment in REGISTERING:
             self._serving[subscriber.impi] = asked.server
-        profile = Avp.new(constants.AVP_TGPP_CX_USER_DATA, VENDOR, value=user_profile(subscriber).encode())
+            registered.add(subscriber.implicit_set(asked.impu))
+        profile = user_profile(subscriber, asked.impu).encode()
+        profile = Avp.new(constants.AVP_TGPP_CX_USER_DATA, VENDOR, value=profile)
         return Outcome(SUCCESS, [profile])
 
     def user_authorization(self, asked: Asked) -> Outcome:
@@ -121,10 +127,9 @@ class Cx:
         subscriber = self._store.by_impu(asked.impu)
         if subscriber is None:
             return Outcome(USER_UNKNOWN, [], experimental=True)
-        server = self._serving.get(subscriber.impi)
-        if server is None:
+        if subscriber.implicit_set(asked.impu) not in self._registered.get(subscriber.impi, ()):
             return Outcome(IDENTITY_NOT_REGISTERED, [], experimental=True)
-        return Outcome(SUCCESS, [_server_name(server)])
+        return Outcome(SUCCESS, [_server_name(self._serving[subscriber.impi])])
 
     def _subscriber(self, asked: Asked) -> Subscriber | Outcome:
         """Whose request it is, checked as TS 29.228 6.1.1.1 and 6.3.1 say."""
@@ -137,11 +142,11 @@ class Cx:
         return owner
 
 
-def user_profile(subscriber: Subscriber) -> str:
-    """The user profile (TS 29.228 annex E): all public identities in one implicit registration set, none barred."""
+def user_profile(subscriber: Subscriber, impu: str) -> str:
+    """The user profile for a public identity (TS 29.228 annex E): its implicit registration set, none barred."""
     identities = "".join(
         f"<PublicIdentity><BarringIndication>0</BarringIndication><Identity>{html.escape(impu)}</Identity></PublicIdentity>"
-        for impu in subscriber.impus
+        for impu in subscriber.implicit_set(impu)
     )
     return (
         '<?xml version="1.0" encoding="UTF-8"?><IMSSubscription>'

@@ -25,7 +25,10 @@ def subscribers(plan: Plan, seed: int | None, store: Path | None = None) -> dict
         known = SubscriberStore(store)
         return {name: known.get(ue.impi) for name, ue in plan.ues.items()}
     source = secrets.token_bytes if seed is None else random.Random(f"keys {seed}").randbytes
-    return {name: Subscriber(ue.impi, ue.impus, source(16), source(16)) for name, ue in plan.ues.items()}
+    return {
+        name: Subscriber(ue.impi, ue.impus, source(16), source(16), implicit_sets=ue.implicit_sets)
+        for name, ue in plan.ues.items()
+    }
 
 
 def ue_setup(plan: Plan, name: str, subscriber: Subscriber, scenario: Scenario, keys: Path | None) -> UeSetup:

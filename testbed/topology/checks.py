@@ -81,8 +81,15 @@ def _ues(topology: Topology) -> Iterator[Complaint]:
 def _identities(topology: Topology) -> Iterator[Complaint]:
     seen: dict[str, str] = {}
     for name, ue in topology.ues.items():
+        if bool(ue.impus) == bool(ue.implicit_sets):
+            what = "has both impus and implicit_sets" if ue.impus else "has no public identities"
+            mend = "give `impus: [...]`, or `implicit_sets: [[...], [...]]` where there are several sets"
+            needs: tuple[KeyPath, ...] = (("ues", name, "impus"), ("ues", name, "implicit_sets"))
+            yield Complaint(("ues", name), what, mend, at_key=True, needs=needs)
         identities: list[tuple[KeyPath, str]] = [(("ues", name, "impi"), ue.impi)]
         identities += [(("ues", name, "impus", number), impu) for number, impu in enumerate(ue.impus)]
+        for place, one in enumerate(ue.implicit_sets):
+            identities += [(("ues", name, "implicit_sets", place, number), impu) for number, impu in enumerate(one)]
         for path, identity in identities:
             domain = identity.partition("@")[2]
             if domain != topology.domain:

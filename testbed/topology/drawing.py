@@ -125,8 +125,8 @@ def _table(*columns: str) -> Table:
 def _identities(plan: Plan) -> Table:
     table = _table("UE", "private identity", "public identities")
     for ue in plan.ues.values():
-        public = "\n".join((f"{ue.impus[0]}", *(f"{impu} (implicit)" for impu in ue.impus[1:])))
-        table.add_row(Text(ue.name, UE), ue.impi, public)
+        public = [line for one in ue.implicit_sets for line in (one[0], *(f"{impu} (implicit)" for impu in one[1:]))]
+        table.add_row(Text(ue.name, UE), ue.impi, "\n".join(public))
     return table
 
 

@@ -73,9 +73,20 @@ class Ue(Strict):
     accesses: list[Name] = Field(min_length=1, description="The accesses it has, the preferred one first.")
     impi: Nai = Field(description="Private identity.")
     impus: list[SipUri] = Field(
+        default=[],
         min_length=1,
         description="Public identities: the first is registered explicitly, the others follow it (implicit set).",
     )
+    implicit_sets: list[Annotated[list[SipUri], Field(min_length=1)]] = Field(
+        default=[],
+        min_length=1,
+        description="Instead of impus: several implicit registration sets, each as impus would be.",
+    )
+
+    @property
+    def sets(self) -> tuple[tuple[str, ...], ...]:
+        """The implicit registration sets, whichever way they are written."""
+        return tuple(tuple(one) for one in self.implicit_sets) or (tuple(self.impus),)
 
 
 class Backbone(Strict):

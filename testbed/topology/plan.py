@@ -60,7 +60,8 @@ class UePlan:
     name: str
     accesses: tuple[str, ...]
     impi: str
-    impus: tuple[str, ...]  # the first is registered explicitly, the others are its implicit registration set
+    impus: tuple[str, ...]  # of all sets, in their order
+    implicit_sets: tuple[tuple[str, ...], ...]  # of each, the first is registered explicitly and the others follow it
 
 
 @dataclass(frozen=True)

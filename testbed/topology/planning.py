@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 from drivers.protocols import AccessAddress, Family, Shape
 from testbed.topology.addresses import FAMILIES, Addresses, addresses
 from testbed.topology.model import AnyAccess, Topology
@@ -25,7 +27,10 @@ def make_plan(topology: Topology) -> Plan:
             name: ServerPlan(name, server.role, {family: str(found[family].servers[name]) for family in FAMILIES})
             for name, server in topology.servers.items()
         },
-        ues={name: UePlan(name, tuple(ue.accesses), ue.impi, tuple(ue.impus)) for name, ue in topology.ues.items()},
+        ues={
+            name: UePlan(name, tuple(ue.accesses), ue.impi, tuple(chain.from_iterable(ue.sets)), ue.sets)
+            for name, ue in topology.ues.items()
+        },
         backbone_prefix={family: found[family].backbone.prefixlen for family in FAMILIES},
         core_delay_ms=topology.backbone.delay_ms,
     )

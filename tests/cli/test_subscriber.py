@@ -39,6 +39,15 @@ def test_a_subscriber_is_added_listed_and_removed(store: Path) -> None:
     assert json.loads(call("list", "--json", store=store).stdout) == []
 
 
+def test_further_implicit_sets_are_given_each_by_itself(store: Path) -> None:
+    sets = [["sip:a@home1.net", "sip:b@home1.net"], ["sip:c@home1.net", "sip:d@home1.net"], ["sip:e@home1.net"]]
+    options = [word for one in sets[1:] for word in ("--set", ",".join(one))]
+    added = call("add", IMPI, *sets[0], *options, "--random", store=store)
+    assert added.output.count("public") == len(sets)  # the default identity of each
+    (record,) = json.loads(call("list", "--json", store=store).stdout)
+    assert record["implicit_sets"] == sets
+
+
 def test_opc_is_computed_from_op_and_shown_only_when_asked_for(store: Path) -> None:
     added = call("add", IMPI, "--keys-from", "-", store=store, keys=f"k {K}\nop {OP}\n")
     assert K not in added.output and OPC not in added.output

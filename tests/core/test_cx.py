@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
@@ -30,6 +31,8 @@ from testbed.ims.aka import AkaResult, SoftwareSim, SyncFailure
 K, OPC = bytes(range(16)), bytes(range(100, 116))
 ONE = Subscriber("one@home1.net", ("sip:one@home1.net", "sip:work.one@home1.net"), K, OPC)
 TWO = Subscriber("two@home1.net", ("sip:two@home1.net",), OPC, K)
+SETS = (("sip:a@home1.net", "sip:b@home1.net"), ("sip:c@home1.net", "sip:d@home1.net"))
+THREE = Subscriber("three@home1.net", SETS[0] + SETS[1], K, OPC, implicit_sets=SETS)
 SCSCF = "sip:10.0.0.4:5060"
 ASKED = Asked(impi=ONE.impi, impu=ONE.impus[0], server=SCSCF)
 
@@ -37,7 +40,7 @@ ASKED = Asked(impi=ONE.impi, impu=ONE.impus[0], server=SCSCF)
 @pytest.fixture
 def store() -> SubscriberStore:
     made = SubscriberStore(IN_MEMORY)
-    for subscriber in (ONE, TWO):
+    for subscriber in (ONE, TWO, THREE):
         made.add(subscriber)
     return made
 
@@ -154,9 +157,30 @@ def test_the_profile_has_the_implicit_set_in_its_order_and_bars_nobody(cx: Cx) -
     assert {each.findtext("BarringIndication") for each in identities} == {"0"}
 
 
+def test_a_profile_has_the_implicit_set_of_the_identity_that_registers_and_no_other(cx: Cx) -> None:
+    for impu, expected in ((SETS[0][1], SETS[0]), (SETS[1][0], SETS[1])):
+        outcome = cx.server_assignment(Asked(impi=THREE.impi, impu=impu, server=SCSCF, assignment=1))
+        profile = value(outcome.avps, constants.AVP_TGPP_CX_USER_DATA)
+        assert isinstance(profile, bytes)
+        assert tuple(each.text or "" for each in ElementTree.fromstring(profile).iter("Identity")) == expected
+
+
+def test_implicit_sets_are_registered_and_deregistered_one_by_one(cx: Cx) -> None:
+    first, second = (Asked(impi=THREE.impi, impu=one[0], server=SCSCF, assignment=1) for one in SETS)
+    locations = [Asked(impi="", impu=one[1]) for one in SETS]
+    cx.server_assignment(first)
+    assert [cx.location_info(one).result for one in locations] == [SUCCESS, IDENTITY_NOT_REGISTERED]
+    assert cx.user_authorization(second).result == SUBSEQUENT_REGISTRATION  # the user has an S-CSCF already
+    cx.server_assignment(second)
+    cx.server_assignment(replace(first, assignment=5))
+    assert [cx.location_info(one).result for one in locations] == [IDENTITY_NOT_REGISTERED, SUCCESS]
+    cx.server_assignment(replace(second, assignment=5))
+    assert cx.user_authorization(first).result == FIRST_REGISTRATION
+
+
 def test_a_profile_is_xml_whatever_the_identities_hold() -> None:
     odd = Subscriber("a&b@home1.net", ("sip:a&b@home1.net",), K, OPC)
-    assert ElementTree.fromstring(user_profile(odd)).findtext("PrivateID") == "a&b@home1.net"
+    assert ElementTree.fromstring(user_profile(odd, odd.impus[0])).findtext("PrivateID") == "a&b@home1.net"
 
 
 def test_no_answer_to_anything_but_a_mar_holds_a_key(cx: Cx) -> None:

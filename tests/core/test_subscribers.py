@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import stat
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,15 @@ from testbed.errors import UsageError
 
 K, OPC = bytes(range(16)), bytes(range(100, 116))
 ONE = Subscriber("one@home1.net", ("sip:one@home1.net", "tel:+15550001"), K, OPC)
+SETS = (("sip:a@home1.net", "sip:b@home1.net"), ("sip:c@home1.net",))
+TWO_SETS = Subscriber("two@home1.net", SETS[0] + SETS[1], K, OPC, implicit_sets=SETS)
+VERSION_0 = """
+CREATE TABLE subscriber (
+    impi TEXT PRIMARY KEY, k BLOB NOT NULL, opc BLOB NOT NULL, amf BLOB NOT NULL, sqn INTEGER NOT NULL);
+CREATE TABLE identity (
+    impu TEXT PRIMARY KEY, place INTEGER NOT NULL,
+    impi TEXT NOT NULL REFERENCES subscriber (impi) ON DELETE CASCADE);
+"""
 
 
 def test_what_was_added_is_there_after_reopening(tmp_path: Path) -> None:
@@ -25,6 +36,42 @@ def test_what_was_added_is_there_after_reopening(tmp_path: Path) -> None:
     (read,) = again.list()
     assert read == again.get(ONE.impi) == again.by_impu("tel:+15550001")
     assert (read.impus, read.k, read.opc, read.amf, read.sqn) == (ONE.impus, K, OPC, AMF, 1 << 40)
+
+
+def test_without_sets_all_identities_are_one() -> None:
+    assert ONE.implicit_sets == (ONE.impus,)
+    assert TWO_SETS.implicit_set("sip:b@home1.net") == SETS[0]
+
+
+def test_sets_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "subscribers.db"
+    SubscriberStore(path).add(TWO_SETS)
+    assert SubscriberStore(path).get(TWO_SETS.impi) == TWO_SETS
+
+
+def test_a_file_from_before_there_were_sets_is_brought_up_to_date(tmp_path: Path) -> None:
+    path = tmp_path / "subscribers.db"
+    with sqlite3.connect(path) as old:
+        old.executescript(VERSION_0)
+        old.execute("INSERT INTO subscriber VALUES (?, ?, ?, ?, 7)", (ONE.impi, K, OPC, AMF))
+        rows = [(impu, place, ONE.impi) for place, impu in enumerate(ONE.impus)]
+        old.executemany("INSERT INTO identity VALUES (?, ?, ?)", rows)
+    old.close()
+    store = SubscriberStore(path)
+    assert store.get(ONE.impi) == replace(ONE, sqn=7)
+    store.add(TWO_SETS)
+    store.close()
+    assert SubscriberStore(path).list() == (replace(ONE, sqn=7), TWO_SETS)
+
+
+def test_a_file_of_a_later_version_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "subscribers.db"
+    with sqlite3.connect(path) as later:
+        later.execute("PRAGMA user_version = 99")
+    before = path.read_bytes()
+    with pytest.raises(UsageError, match="later version"):
+        SubscriberStore(path)
+    assert path.read_bytes() == before
 
 
 def test_the_file_is_its_owners_alone_even_when_it_was_not(tmp_path: Path) -> None:
@@ -75,6 +122,8 @@ def test_who_is_not_there_cannot_be_removed_read_or_counted() -> None:
         ({"impus": ("one@home1.net",)}, "no public identity"),
         ({"impus": ("sip:a@home1.net>",)}, "no public identity"),
         ({"impus": ("sip:a@home1.net", "sip:a@home1.net")}, "twice"),
+        ({"implicit_sets": (("sip:other@home1.net",),)}, "sets are not its public identities"),
+        ({"implicit_sets": (("sip:one@home1.net",), ())}, "sets are not its public identities"),
         ({"k": bytes(15)}, "K has 15 bytes instead of 16"),
         ({"opc": bytes(17)}, "OPc has 17 bytes instead of 16"),
         ({"amf": b"\x80"}, "AMF has 1 bytes instead of 2"),
@@ -109,8 +158,10 @@ def test_the_default_is_the_users_own(monkeypatch: pytest.MonkeyPatch, tmp_path:
 def test_lines_carry_all_there_is() -> None:
     (line,) = to_lines([ONE])
     assert from_line(line) == ONE
-    del line["amf"], line["sqn"]
+    del line["amf"], line["sqn"], line["implicit_sets"]
     assert from_line(line) == ONE
+    (line,) = to_lines([TWO_SETS])
+    assert from_line(line) == TWO_SETS
 
 
 @pytest.mark.parametrize("line", [{}, {"impi": "one@home1.net"}, {"impi": "one@home1.net", "impus": ["x"], "k": "zz"}])

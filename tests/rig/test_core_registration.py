@@ -129,7 +129,10 @@ def test_a_ue_with_another_key_gets_nothing_through(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"impi": "nobody@home1.net", "impus": ("sip:nobody@home1.net",)}, "Forbidden - HSS User Unknown"),
+        (
+            {"impi": "nobody@home1.net", "impus": ("sip:nobody@home1.net",), "implicit_sets": ()},
+            "Forbidden - HSS User Unknown",
+        ),
         ({"impi": "user2_private@home1.net"}, "Forbidden - HSS Identities don't match"),
     ],
 )

@@ -69,7 +69,9 @@ def test_a_usim_that_is_ahead_resynchronises_and_registers(up: Living) -> None:
 
 def test_an_identity_that_the_hss_does_not_know_is_refused(up: Living) -> None:
     def stranger(subscriber: Subscriber) -> Subscriber:
-        return dataclasses.replace(subscriber, impi="nobody@home1.net", impus=("sip:nobody@home1.net",))
+        return dataclasses.replace(
+            subscriber, impi="nobody@home1.net", impus=("sip:nobody@home1.net",), implicit_sets=()
+        )
 
     async def work() -> None:
         known = up.plan.ues[FAR]

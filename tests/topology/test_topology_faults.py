@@ -174,6 +174,31 @@ ONE_FAULT = {
         ("sip:user2_public1", "user2_public1"),
         "47:9: ues.far.impus[0]: `user2_public1@home1.net` is not a SIP URI: sip:user@domain | write it in that form",
     ),
+    "a UE without public identities": (
+        ("    impus:\n      - sip:user2_public1@home1.net\n", ""),
+        "43:3: ues.far: has no public identities | "
+        "give `impus: [...]`, or `implicit_sets: [[...], [...]]` where there are several sets",
+    ),
+    "public identities written in both ways": (
+        (
+            "      - sip:user2_public1@home1.net\n",
+            "      - sip:user2_public1@home1.net\n    implicit_sets: [[sip:x@home1.net]]\n",
+        ),
+        "43:3: ues.far: has both impus and implicit_sets | "
+        "give `impus: [...]`, or `implicit_sets: [[...], [...]]` where there are several sets",
+    ),
+    "an identity of another domain in a set": (
+        (
+            "impus:\n      - sip:user2_public1@home1.net",
+            "implicit_sets: [[sip:a@home1.net], [sip:b@home1.net, sip:c@home2.net]]",
+        ),
+        "46:58: ues.far.implicit_sets[1][1]: `home2.net` is not the home network's domain home1.net | "
+        "write @home1.net, or change `domain`",
+    ),
+    "an implicit set without identities": (
+        ("impus:\n      - sip:user2_public1@home1.net", "implicit_sets: [[sip:a@home1.net], []]"),
+        "46:40: ues.far.implicit_sets[1]: is empty | add an entry",
+    ),
     "a domain that is none": (
         ("domain: home1.net", "domain: home1"),
         "9:9: domain: `home1` is not a domain name: small letters, digits and hyphens in parts with dots between | "

@@ -32,6 +32,14 @@ def test_two_access_is_the_rig_that_the_issue_describes() -> None:
     assert [server.name for server in PLAN.pcscfs()] == ["pcscf-lte", "pcscf-wifi", "pcscf-far"]
 
 
+def test_a_ue_may_have_several_implicit_sets() -> None:
+    sets = "implicit_sets: [[sip:a@home1.net, sip:b@home1.net], [sip:c@home1.net]]"
+    far = make_plan(loads(changed(("impus:\n      - sip:user2_public1@home1.net", sets)))).ues["far"]
+    assert far.implicit_sets == (("sip:a@home1.net", "sip:b@home1.net"), ("sip:c@home1.net",))
+    assert far.impus == ("sip:a@home1.net", "sip:b@home1.net", "sip:c@home1.net")
+    assert PLAN.ues["ue"].implicit_sets == (PLAN.ues["ue"].impus,)
+
+
 def test_every_part_has_a_namespace_of_its_own() -> None:
     servers = ("pcscf-lte", "pcscf-wifi", "pcscf-far", "scscf", "hss")
     assert PLAN.namespaces == ("backbone", "access-lte", "access-wifi", "access-far", *servers, "ue", "far")
