@@ -10,11 +10,20 @@ class Subscription:
     """The identities and the keys of an ISIM (TS 31.103).  Keys never show in a representation or log."""
 
     impi: str
-    impus: tuple[str, ...]  # SIP URIs; the first is registered explicitly, the others follow it
+    impus: tuple[str, ...]  # SIP URIs; the first is what the UE registers and calls as when nothing else is said
     domain: str
     k: bytes = field(repr=False)
     opc: bytes = field(repr=False)
     sqn: int = 0
+    implicit_sets: tuple[tuple[str, ...], ...] = ()  # what is registered with which: one set of all when not given
+
+    def __post_init__(self) -> None:
+        if not self.implicit_sets:
+            object.__setattr__(self, "implicit_sets", (self.impus,))
+
+    def implicit_set(self, impu: str) -> tuple[str, ...]:
+        """The identities that are registered with this one (TS 23.228 4.3.3.1); itself alone where none are known."""
+        return next((each for each in self.implicit_sets if impu in each), (impu,))
 
     @property
     def registrar(self) -> str:

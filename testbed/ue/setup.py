@@ -49,6 +49,7 @@ class UeSetup:
         for name in ("k", "opc"):
             subscription[name] = bytes.fromhex(subscription[name])
         subscription["impus"] = tuple(subscription["impus"])
+        subscription["implicit_sets"] = tuple(tuple(each) for each in subscription["implicit_sets"])
         config["subscription"] = Subscription(**subscription)
         accesses = tuple(
             AccessSetup(**{**access, "addresses": tuple(AccessAddress(**each) for each in access["addresses"])})

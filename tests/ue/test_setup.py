@@ -9,7 +9,8 @@ from testbed.ue.config import Subscription, UeConfig
 from testbed.ue.setup import AccessSetup, UeSetup
 
 K, OPC = bytes(range(16)), bytes(range(16, 32))
-SUBSCRIPTION = Subscription("u@home1.net", ("sip:u@home1.net", "sip:v@home1.net"), "home1.net", K, OPC)
+SETS = (("sip:u@home1.net", "sip:v@home1.net"), ("sip:w@home1.net",))
+SUBSCRIPTION = Subscription("u@home1.net", sum(SETS, ()), "home1.net", K, OPC, implicit_sets=SETS)
 ACCESSES = (
     AccessSetup("lte", "lte", 101, (AccessAddress(4, "10.1.0.2", 24, "10.1.0.1", "10.100.0.11"),)),
     AccessSetup("wifi", "wifi", 102, (AccessAddress(6, "fd00::2", 64, "fd00::1", "fd00:64::11"),), "IEEE-802.11"),
