@@ -67,8 +67,12 @@ class Sa:
     authentication: str = "HMAC-SHA-1-96 [RFC2404]"
 
     @property
-    def _key(self) -> bytes:
-        return {"NULL": b"", "AES": ENCRYPTION_KEY, "Tri": bytes(range(24))}[self.encryption[:3].replace("NUL", "NULL")]
+    def encryption_key(self) -> bytes:
+        return {"N": b"", "A": ENCRYPTION_KEY, "T": bytes(range(24))}[self.encryption[0]]
+
+    @property
+    def integrity_key(self) -> bytes:
+        return AUTHENTICATION_KEY[:16] if "MD5" in self.authentication else AUTHENTICATION_KEY
 
     def seal(self, next_header: int, payload: bytes, number: int, *, damaged: bool = False) -> bytes:
         """An ESP packet, its IP header before it."""
@@ -77,24 +81,23 @@ class Sa:
         body = payload + bytes(range(1, padding + 1)) + bytes([padding, next_header])
         vector = bytes((number + at) & 255 for at in range(block if block > 4 else 0))
         if self.encryption[0] == "A":
-            sealer = Cipher(algorithms.AES(ENCRYPTION_KEY), modes.CBC(vector)).encryptor()
+            sealer = Cipher(algorithms.AES(self.encryption_key), modes.CBC(vector)).encryptor()
             body = sealer.update(body) + sealer.finalize()
         elif self.encryption[0] == "T":
-            sealer = Cipher(TripleDES(bytes(range(24))), modes.CBC(vector)).encryptor()
+            sealer = Cipher(TripleDES(self.encryption_key), modes.CBC(vector)).encryptor()
             body = sealer.update(body) + sealer.finalize()
         packet = struct.pack(">II", self.spi, number) + vector + body
-        digest, key = ("md5", AUTHENTICATION_KEY[:16]) if "MD5" in self.authentication else ("sha1", AUTHENTICATION_KEY)
-        icv = hmac.digest(key, packet, digest)[:12]
+        icv = hmac.digest(self.integrity_key, packet, "md5" if "MD5" in self.authentication else "sha1")[:12]
         if damaged:
             icv = bytes(12)
         return ip_packet(self.source, self.destination, 50, packet + icv)
 
     def line(self) -> str:
         family = "IPv6" if ":" in self.source else "IPv4"
-        key = AUTHENTICATION_KEY[:16] if "MD5" in self.authentication else AUTHENTICATION_KEY
         cells = (
             family, self.source, self.destination, f"0x{self.spi:08x}",
-            self.encryption, f"0x{self._key.hex()}" if self._key else "", self.authentication, f"0x{key.hex()}",
+            self.encryption, f"0x{self.encryption_key.hex()}" if self.encryption_key else "",
+            self.authentication, f"0x{self.integrity_key.hex()}",
         )  # fmt: skip
         return ",".join(f'"{cell}"' for cell in cells)
 

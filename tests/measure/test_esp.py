@@ -66,6 +66,27 @@ def test_what_is_inside_is_what_tshark_sees_inside(
     assert tshark(path, sa, "sip.Method", "sip.CSeq.seq", "esp.icv_good") == ["REGISTER\t2\t1"]
 
 
+@pytest.mark.parametrize("v6", [False, True], ids=["v4", "v6"])
+@pytest.mark.parametrize("authentication", AUTHENTICATION)
+@pytest.mark.parametrize("encryption", ENCRYPTION)
+def test_what_scapy_seals_is_opened(tmp_path: Path, encryption: str, authentication: str, v6: bool) -> None:
+    """Somebody else's ESP, made by the RFCs and not by us."""
+    from scapy.layers.inet import IP, UDP
+    from scapy.layers.inet6 import IPv6
+    from scapy.layers.ipsec import ESP, SecurityAssociation
+    from scapy.packet import Raw
+
+    sa = association(encryption, authentication, v6=v6)
+    crypt = {"NULL": "NULL", "AES-CBC": "AES-CBC", "TripleDES-CBC": "3DES"}[encryption.split()[0]]
+    auth = {"HMAC-SHA-1-96": "HMAC-SHA1-96", "HMAC-MD5-96": "HMAC-MD5-96"}[authentication.split()[0]]
+    keys = {"crypt_key": sa.encryption_key or None, "auth_key": sa.integrity_key}
+    theirs = SecurityAssociation(ESP, spi=sa.spi, crypt_algo=crypt, auth_algo=auth, **keys)
+    address = (IPv6 if v6 else IP)(src=sa.source, dst=sa.destination)
+    packet = bytes(theirs.encrypt(address / UDP(sport=6101, dport=6102) / Raw(TEXT)))
+    (found,) = opened(tmp_path, write(tmp_path, sa, packet))
+    assert (found.payload, found.icv_ok, found.source_port) == (TEXT, True, 6101)
+
+
 def test_a_wrong_check_value_is_told_and_the_packet_read_all_the_same(tmp_path: Path) -> None:
     sa = association()
     path = write(tmp_path, sa, sealed(sa, damaged=True))
