@@ -29,7 +29,7 @@ from typing import Literal, Protocol
 
 from drivers.protocols import Family
 from testbed.core.subscribers import Subscriber, to_lines
-from testbed.errors import RigError
+from testbed.errors import RigError, UsageError
 from testbed.topology.plan import SIP_PORT, Plan, ServerPlan
 
 CONFIGURATION = Path(__file__).with_name("kamailio")
@@ -37,6 +37,22 @@ HSS_READY, CX_OPEN, KAMAILIO_READY = "\nready\n", "Cx is open", "<script>: ready
 STOP_DEADLINE_S = 2.0
 LOOK_AGAIN_S = 0.1
 LAST_WORDS = 6  # lines
+# What a core does for each row of the proposal, by the row's number: what `CoreOptions.without` may take out.
+RULES = {
+    1: "several-connections",
+    2: "standing-bindings",
+    3: "implicit-sets",
+    4: "explicit-move",
+    5: "own-contact",
+    6: "imsglobreg",
+    7: "linger",
+    8: "session-move",
+    9: "reg-event",
+    10: "gruu",
+    11: "release7",
+    12: "unsupported",
+    13: "protected-only",
+}
 
 
 class Spawn(Protocol):
@@ -52,7 +68,8 @@ class CoreOptions:
     """How this core behaves.
 
     `profile` is what the S-CSCF knows: "seamless" is the extension of C1-062198 (and release 7 for a UE that does not
-    ask for it), "release7" a core that has never heard of it and answers 420.
+    ask for it), "release7" a core that has never heard of it and answers 420.  `without` names rules (see RULES) that
+    both kinds of CSCF shall leave out, so that a test can show that it would notice.
     """
 
     profile: Literal["seamless", "release7"] = "seamless"
@@ -67,6 +84,12 @@ class CoreOptions:
     debug: bool = False
     seed: int | None = None  # what the HSS draws its RANDs from; random without
     store: Path | None = None  # an HSS of one's own subscribers; otherwise those given to Core, in memory only
+    without: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        if unknown := sorted(self.without - set(RULES.values())):
+            mend = f"take one of {', '.join(RULES.values())}"
+            raise UsageError(f"there is no rule {unknown[0]!r} to take out", where="IMS core", mend=mend)
 
 
 @dataclass
@@ -253,6 +276,8 @@ class Core:
             argv += ["-A", "WITHOUT_SEAMLESS_IMS"]
         if not self.options.warm_up:
             argv += ["-A", "WITHOUT_WARM_UP"]
+        for rule in sorted(self.options.without):
+            argv += ["-A", f"WITHOUT_{rule.upper().replace('-', '_')}"]
         if self.options.debug:
             argv += ["-A", "LOG=3"]
         self._daemon(server.name, argv, KAMAILIO_READY)
