@@ -66,6 +66,10 @@ class TransactionLayer:
         self._awaiting_ack: dict[AckIndex, ServerKey] = {}
         self._events: deque[Event] = deque()
 
+    def __len__(self) -> int:
+        """How many are not over."""
+        return len(self._clients) + len(self._servers)
+
     # What the core asks for
 
     def request(self, request: Request, flow: Flow, now: float, reliable: bool) -> ClientKey:

@@ -160,6 +160,12 @@ class Agent:
             "associations": [dataclasses.asdict(sa) for sa in self.ue.connections[0].xfrm.associations()]
             if self.ue.connections
             else [],
+            "alive": {  # what this process keeps: over many handoffs none of it may grow
+                "connections": len(self.ue.connections),
+                "sessions": len(self.ue.calls.sessions),
+                "subscriptions": len(self.ue.reg_events),
+                "transactions": self.ue.stack.transactions,
+            },
             "garbage": self.ue.stack.garbage,
             "unprotected": self.ue.unprotected,
         }

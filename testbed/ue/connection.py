@@ -6,6 +6,7 @@ Service-Route, and is *active*, or *inactive* once it has sessions but no bindin
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -57,6 +58,7 @@ class ImsConnection:
     cseq: int = 0
     move: Move = Move.NONE  # what its registration did to other connections
     authorization: str = ""  # of its last REGISTER, which the next one repeats (TS 24.229 5.1.1.4.2)
+    refresh_timer: asyncio.TimerHandle | None = None
 
     @property
     def name(self) -> str:
@@ -119,10 +121,17 @@ class ImsConnection:
         request.headers.set("P-Access-Network-Info", self.access.info)
         request.headers.set("User-Agent", USER_AGENT)
 
+    def bereave(self, state: ConnectionState) -> None:
+        """Without bindings there is nothing to refresh; a timer of a week would keep us in memory for that week."""
+        self.state = state
+        self.bindings = []
+        if self.refresh_timer is not None:
+            self.refresh_timer.cancel()
+            self.refresh_timer = None
+
     def end(self) -> None:
         """Close the sockets and remove the associations."""
-        self.state = ConnectionState.ENDED
-        self.bindings = []
+        self.bereave(ConnectionState.ENDED)
         if self.security:
             self.security.remove()
         self.transport.close()

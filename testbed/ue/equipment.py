@@ -110,7 +110,9 @@ class UserEquipment:
         """Ask for a refresh 600 s before the registration ends, or at half of it if that is short (5.1.1.4.1)."""
         expires = connection.expires_s
         wait = expires - REFRESH_BEFORE_S if expires > 2 * REFRESH_BEFORE_S else expires / 2
-        asyncio.get_running_loop().call_later(wait, self._refresh_soon, connection)
+        if connection.refresh_timer is not None:
+            connection.refresh_timer.cancel()
+        connection.refresh_timer = asyncio.get_running_loop().call_later(wait, self._refresh_soon, connection)
 
     def _refresh_soon(self, connection: ImsConnection) -> None:
         if connection.state is ConnectionState.ACTIVE:
@@ -160,8 +162,7 @@ class UserEquipment:
 
     def _bereave(self, connection: ImsConnection) -> None:
         """A connection lost its bindings: with sessions it is inactive, without any it is of no use."""
-        connection.bindings = []
-        connection.state = ConnectionState.INACTIVE
+        connection.bereave(ConnectionState.INACTIVE)
 
     def _end(self, connection: ImsConnection) -> None:
         if connection.state is ConnectionState.ENDED:

@@ -55,6 +55,11 @@ class SipStack:
         self._loop = asyncio.get_running_loop()
         self.garbage = 0  # messages that did not parse
 
+    @property
+    def transactions(self) -> int:
+        """How many are not over."""
+        return len(self._layer)
+
     def transport(self, connection: str, address: str) -> Transport:
         """The sockets of a new connection; what arrives on them comes here."""
         made = Transport(connection, address, self.received, self._on_garbage)

@@ -41,6 +41,10 @@ class RegEvents:
         self._stack, self._rng, self._told = stack, rng, told
         self._subscriptions: list[RegSubscription] = []
 
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._subscriptions)
+
     async def subscribe(self, connection: ImsConnection, expires_s: int = 600_000) -> None:
         """Subscribe over a connection (TS 24.229 5.1.1.3).  Raises ProductFailure when that is refused."""
         request = self._request(connection, expires_s)
