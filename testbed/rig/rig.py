@@ -133,6 +133,11 @@ class Rig:
         """
         return self._do(self._spawn, self.namespace(host), list(argv), log, dict(environment), tuple(pass_fds), stdin)
 
+    @property
+    def token(self) -> str:
+        """In the environment of all that this rig started (see :mod:`drivers.host.processes`)."""
+        return self._mark
+
     def sessions(self) -> Mapping[int, str]:
         """The host of each process that was started and still runs; each leads a session of its own."""
         hosts = {self.namespace(host): host for host in self.plan.namespaces}

@@ -27,3 +27,16 @@ def test_memory_may_breathe() -> None:
     assert list(grown(BEFORE, BEFORE | {"scscf": Sample(0, 87, 63_100)})) == [
         "the memory of scscf grew from 60000 to 63100 KiB"
     ]
+
+
+def test_what_a_program_keeps_may_not_grow_but_for_transactions_that_are_just_over() -> None:
+    before = {"ue": Sample(4, 30, 34_000, {"sessions": 1, "subscriptions": 1, "transactions": 50})}
+    after = {"ue": Sample(4, 30, 34_000, {"sessions": 2, "subscriptions": 1, "transactions": 58})}
+    assert list(grown(before, after)) == ["the sessions of ue grew from 1 to 2"]
+    assert list(grown(after, {"ue": Sample(4, 30, 34_000, {"sessions": 1, "transactions": 70})})) == [
+        "the transactions of ue grew from 58 to 70"
+    ]
+    assert list(tell(before, after)) == [
+        "ue: 4 → 4 SAs, 30 → 30 open files, 33.2 → 33.2 MiB, "
+        "1 → 2 sessions, 1 → 1 subscriptions, 50 → 58 transactions"
+    ]
