@@ -15,11 +15,14 @@ from pathlib import Path
 from types import MappingProxyType
 
 from testbed.rig.rig import Rig
+from testbed.ue.handle import UeHandle
 
 MEMORY_MAY_GROW = 0.05  # of what it was, over all handoffs: the allocators' own breathing
 MEMORY_MAY_GROW_KIB = 2048
-# A transaction lives on for 64*T1 after its end (RFC 3261 17.2.2): those of the last few handoffs are still there.
-BREATHES = {"transactions": 0.2}
+# A transaction is kept for 64*T1 after its last response (RFC 3261 17.1.1.2, 17.2.2): before so much time has passed
+# they grow, and later their number breathes.
+TRANSACTIONS, TRANSACTIONS_FROM_S = "transactions", 150.0
+BREATHES = {TRANSACTIONS: 0.2}
 _COUNT = re.compile(r"count (\d+)")
 
 
@@ -31,6 +34,15 @@ class Sample:
     files: int
     memory_kib: int
     kept: Mapping[str, int] = field(default_factory=dict)  # sessions, subscriptions, ...: how many its program has
+
+
+async def everything(rig: Rig, ues: Mapping[str, UeHandle], call_s: float) -> dict[str, Sample]:
+    """All of a run that may not grow, `call_s` seconds after its call began."""
+    kept = {name: dict((await ue.order("state"))["alive"]) for name, ue in ues.items()}
+    if call_s < TRANSACTIONS_FROM_S:
+        for each in kept.values():
+            del each[TRANSACTIONS]
+    return sample(rig, kept)
 
 
 def sample(rig: Rig, kept: Mapping[str, Mapping[str, int]] = MappingProxyType({})) -> dict[str, Sample]:
@@ -60,7 +72,7 @@ def tell(before: Mapping[str, Sample], after: Mapping[str, Sample]) -> Iterator[
         yield (
             f"{host}: {then.associations} → {now.associations} SAs, {then.files} → {now.files} open files, "
             f"{then.memory_kib / 1024:.1f} → {now.memory_kib / 1024:.1f} MiB"
-            + "".join(f", {then.kept.get(what, 0)} → {count} {what}" for what, count in now.kept.items())
+            + "".join(f", {then.kept[what]} → {count} {what}" for what, count in now.kept.items() if what in then.kept)
         )
 
 
@@ -72,10 +84,9 @@ def grown(before: Mapping[str, Sample], after: Mapping[str, Sample]) -> Iterator
             yield f"the security associations of {host} grew from {then.associations} to {now.associations}"
         if now.files > then.files:
             yield f"the open files of {host} grew from {then.files} to {now.files}"
-        for what, count in now.kept.items():
-            before_it = then.kept.get(what, 0)
-            if count > before_it * (1 + BREATHES.get(what, 0.0)):
-                yield f"the {what} of {host} grew from {before_it} to {count}"
+        for what, count in then.kept.items():
+            if now.kept.get(what, 0) > count * (1 + BREATHES.get(what, 0.0)):
+                yield f"the {what} of {host} grew from {count} to {now.kept[what]}"
         allowed = max(MEMORY_MAY_GROW_KIB, MEMORY_MAY_GROW * then.memory_kib)
         if now.memory_kib - then.memory_kib > allowed:
             yield f"the memory of {host} grew from {then.memory_kib} to {now.memory_kib} KiB"

@@ -25,7 +25,7 @@ from testbed.rig.kernel.choose import current, current_build, current_clock
 from testbed.rig.kernel.wall import now
 from testbed.rig.rig import Rig
 from testbed.scenario.evidence import clock_offset_s, run_context
-from testbed.scenario.growth import Sample, grown, sample, tell
+from testbed.scenario.growth import Sample, everything, grown, tell
 from testbed.scenario.model import Scenario
 from testbed.scenario.parties import FAR, MOVING, handoff_order, subscribers, ue_setup
 from testbed.scenario.progress import Progress, Told
@@ -218,7 +218,8 @@ class Run:
         """As many as the scenario says, back and forth; over many of them nothing may grow."""
         old, new = self.scenario.old_access(self.plan), self.scenario.new_access(self.plan)
         total = self.scenario.handoffs
-        warm = max(2, 2 * (total // 20))  # back where it began
+        warm = max(2, 2 * (total // 8))  # back where it began, and everything has been filled that fills at first
+        begun = time.monotonic()
         before: dict[str, Sample] = {}
         for number in range(1, total + 1):
             await self._handoff(old, new)
@@ -226,11 +227,11 @@ class Run:
                 self._mend(old)
             old, new = new, old
             if number == warm < total:
-                before = sample(self.rig)
+                before = await everything(self.rig, self.ues, time.monotonic() - begun)
             if number % 100 == 0:
                 self._note("hangup", f"{number} of {total} handoffs")
         if before:
-            after = sample(self.rig)
+            after = await everything(self.rig, self.ues, time.monotonic() - begun)
             self.recorded.notes += [f"handoff {warm} to {total}, {line}" for line in tell(before, after)]
             self.recorded.failures += grown(before, after)
 
