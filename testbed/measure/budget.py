@@ -19,7 +19,7 @@ captures lends its floor to the next one, whose excess then speaks for both.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -40,6 +40,7 @@ class Share:
     whose: str
     ms: float
     directions: tuple[Direction, ...] = ()
+    end_ns: int | None = None  # when it was over; None: at no moment of its own
 
 
 def above_floor(scene: Scene) -> list[Share]:
@@ -50,15 +51,26 @@ def above_floor(scene: Scene) -> list[Share]:
     for shares, direction in ((up, Direction.UPLINK), (down, Direction.DOWNLINK)):
         for share in shares:
             if share not in shared:
-                found.append(Share(share.what, share.whose, share.ms, (direction,)))
+                found.append(replace(share, directions=(direction,)))
             elif direction == Direction.UPLINK:
-                found.append(Share(share.what, share.whose, share.ms, tuple(Direction)))
+                found.append(replace(share, directions=tuple(Direction)))
     return found
 
 
 def total_ms(shares: Iterable[Share], direction: Direction) -> float:
     """What the shares of one direction sum to: its interruption less its floor."""
     return sum(share.ms for share in shares if direction in share.directions)
+
+
+def outage_ms(interruption_ms: float | None, shares: Iterable[Share], direction: Direction) -> float | None:
+    """How long the path of a direction carried nothing: its interruption without what the raster gave or took.
+
+    None where the interruption could not be apportioned, for then nobody knows the raster's part.
+    """
+    mine = [share for share in shares if direction in share.directions]
+    if interruption_ms is None or any(share.whose == UNKNOWN for share in mine):
+        return None
+    return interruption_ms - sum(share.ms for share in mine if share.whose == MEASUREMENT)
 
 
 def _direction(scene: Scene, direction: Direction) -> list[Share]:
@@ -98,7 +110,8 @@ def _of_chain(scene: Scene, direction: Direction, gap: Gap, last: int | None, fi
         way_ms = scene.legs.drain + swallowed_ms
         left_ns = last if last is not None else gap.start_ns - round(way_ms * 1e6)
         grid_ms += (trigger_ns - left_ns) / 1e6 - swallowed_ms
-        early = [Share("last uplink packet on its way", NETWORK, way_ms - (gap.start_ns - left_ns) / 1e6)]
+        on_its_way_ms = (gap.start_ns - left_ns) / 1e6
+        early = [Share("last uplink packet on its way", NETWORK, way_ms - on_its_way_ms, end_ns=gap.start_ns)]
     return [*early, *(share for share in shares if share.whose != MEASUREMENT), Share(GRID, MEASUREMENT, grid_ms)]
 
 
@@ -143,9 +156,9 @@ def _walk(start_ns: int, chain: Iterable[Link]) -> list[Share]:
         end_ns = max(link.end_ns, last_ns)
         excess_ms = (end_ns - last_ns) / 1e6 - lent_ms
         for server, held_ns in link.held_ns.items():
-            shares.append(Share(f"{link.what}: held", server, held_ns / 1e6))
+            shares.append(Share(f"{link.what}: held", server, held_ns / 1e6, end_ns=end_ns))
             excess_ms -= held_ns / 1e6
-        shares.append(Share(link.what, link.whose, excess_ms))
+        shares.append(Share(link.what, link.whose, excess_ms, end_ns=end_ns))
         last_ns, lent_ms = end_ns, 0.0
     return shares
 

@@ -86,6 +86,9 @@ class Handoff(_Record):
     phases_ms: dict[Phase, float | None]
     floor_ms: NumberPair
     over_floor: NumberPair  # interruption / floor; None where the floor is 0
+    # How long the path carried no media: the interruption without what the packet grid gave or took (see above_floor).
+    outage_ms: NumberPair | None = None
+    outage_over_floor: NumberPair | None = None
     above_floor: list[AboveFloor] = []
     detection_ms: float = 0.0  # the stated time of media silence, part of the floor
     delays_ms: DelayRecord | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from testbed.measure.budget import Share
+from testbed.measure.budget import Share, outage_ms
 from testbed.measure.handoff import HandoffFigures
 from testbed.measure.media import DirectionFigures
 from testbed.measure.words import Direction, Verdict
@@ -64,6 +64,7 @@ def _handoff(figures: HandoffFigures, shares: Sequence[Share], first_ns: int) ->
     plan, media, floor = figures.plan, figures.media, figures.floor
     up, down = media[UP].losses, media[DOWN].losses
     delays = plan.delays
+    outage = {direction: outage_ms(media[direction].interruption_ms, shares, direction) for direction in Direction}
     return Handoff(
         trigger=plan.trigger,
         from_access=plan.old_access,
@@ -82,6 +83,10 @@ def _handoff(figures: HandoffFigures, shares: Sequence[Share], first_ns: int) ->
         phases_ms={phase: _ms(value) for phase, value in figures.phases.ms.items()},
         floor_ms=NumberPair(uplink=_ms(floor.uplink), downlink=_ms(floor.downlink)),
         over_floor=NumberPair(uplink=_ms(figures.over_floor(UP)), downlink=_ms(figures.over_floor(DOWN))),
+        outage_ms=NumberPair(uplink=_ms(outage[UP]), downlink=_ms(outage[DOWN])),
+        outage_over_floor=NumberPair(
+            uplink=_ms(_ratio(outage[UP], floor.uplink)), downlink=_ms(_ratio(outage[DOWN], floor.downlink))
+        ),
         above_floor=[
             AboveFloor(what=s.what, ms=round(s.ms, 3), whose=s.whose, directions=list(s.directions)) for s in shares
         ],
@@ -94,6 +99,10 @@ def _handoff(figures: HandoffFigures, shares: Sequence[Share], first_ns: int) ->
         ),
         t_ms=round((figures.window.trigger_ns - first_ns) / 1e6, 3),
     )
+
+
+def _ratio(value: float | None, least: float) -> float | None:
+    return value / least if value is not None and least > 0 else None
 
 
 def _measured(figures: DirectionFigures) -> Measured:

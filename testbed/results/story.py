@@ -83,7 +83,7 @@ def _concluded(figures: HandoffFigures, shares: Iterable[Share]) -> Iterator[Eve
             "ms": round(share.ms, 3),
             "directions": [direction.value for direction in share.directions],
         }
-        yield Event(max(ends), "analysis", "above-floor", about)
+        yield Event(share.end_ns or max(ends), "analysis", "above-floor", about)
 
 
 def bands(figures: HandoffFigures) -> Iterator[tuple[Phase, float, float]]:

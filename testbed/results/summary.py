@@ -13,7 +13,7 @@ from statistics import fmean, quantiles, stdev
 from typing import Any
 
 from testbed.measure.words import Direction, Phase, Verdict
-from testbed.results.model import Handoff, Measured, Result
+from testbed.results.model import Handoff, Measured, NumberPair, Result
 
 TRUSTED = (Verdict.PASSED, Verdict.FAILED)
 
@@ -29,6 +29,7 @@ def summarise(results: Iterable[Result]) -> dict[str, Any]:
         "handoffs": len(handoffs),
         "interruption_ms": _both(handoffs, interruption),
         "over_floor": _both(handoffs, over_floor),
+        "outage_over_floor": _both(handoffs, outage_over_floor),
         "above_floor_ms": _both(handoffs, above_floor_ms),
         "lost": _both(handoffs, lambda handoff, way: getattr(handoff.lost, way.value)),
         "never_resumed": {
@@ -81,6 +82,24 @@ def over_floor(handoff: Handoff, direction: Direction) -> float | None:
     """Interruption over floor."""
     ratio: float | None = getattr(handoff.over_floor, direction.value)
     return ratio if measured(handoff, direction).resumed else None
+
+
+def outage_ms(handoff: Handoff, direction: Direction) -> float | None:
+    """The interruption without what the packet grid gave or took."""
+    return _of_pair(handoff, handoff.outage_ms, direction)
+
+
+def outage_over_floor(handoff: Handoff, direction: Direction) -> float | None:
+    """The same over floor."""
+    return _of_pair(handoff, handoff.outage_over_floor, direction)
+
+
+def _of_pair(handoff: Handoff, pair: NumberPair | None, direction: Direction) -> float | None:
+    """One of two numbers, where media came back."""
+    if pair is None or not measured(handoff, direction).resumed:
+        return None
+    value: float | None = getattr(pair, direction.value)
+    return value
 
 
 def above_floor_ms(handoff: Handoff, direction: Direction) -> float | None:

@@ -46,6 +46,8 @@ def _many(result: Result) -> RenderableType:
         ("interruption ms, median", summary.interruption, "{:.1f}"),
         ("over floor, median", summary.over_floor, "{:.2f}"),
         ("over floor, at most", summary.over_floor, "{:.2f}"),
+        ("without the packet grid, median", summary.outage_over_floor, "{:.2f}"),
+        ("without the packet grid, at most", summary.outage_over_floor, "{:.2f}"),
     ):
         cells = []
         for way in WAYS:
@@ -139,6 +141,8 @@ def _figures(handoff: Handoff) -> Table:
     table.add_row("floor", *(words.milliseconds(getattr(handoff.floor_ms, way.value)) for way in WAYS))
     excess = [(summary.above_floor_ms(handoff, way), summary.over_floor(handoff, way)) for way in WAYS]
     table.add_row("above the floor", *(words.above(*pair) for pair in excess))
+    outages = [(summary.outage_ms(handoff, way), summary.outage_over_floor(handoff, way)) for way in WAYS]
+    table.add_row("without the packet grid", *(words.outage(*pair) for pair in outages))
     table.add_row("packets lost", str(handoff.lost.uplink), str(handoff.lost.downlink))
     return table
 

@@ -108,6 +108,11 @@ def interruption(figure: Measured) -> str:
     return f"{figure.value:.1f} ± {figure.uncertainty or 0:.1f} ms"
 
 
+def outage(value: float | None, ratio: float | None) -> str:
+    """`83.0 ms (×1.04)`: how long the path was dead, and that over the floor."""
+    return milliseconds(value) + (f" (×{ratio:.2f})" if value is not None and ratio is not None else "")
+
+
 def above(value: float | None, ratio: float | None) -> str:
     """`22.0 ms, 1.27 times the floor`, in the short form of a table's cell."""
     if value is None:

@@ -80,6 +80,22 @@ def test_the_shares_above_the_floor_sum_to_what_is_above_it(folder: RunFolder) -
         assert above == pytest.approx(getattr(handoff.interruption_ms, way).value - getattr(handoff.floor_ms, way))
 
 
+def test_the_outage_is_the_interruption_without_the_packet_grid(folder: RunFolder) -> None:
+    (handoff,) = run(folder).handoffs
+    assert handoff.outage_ms is not None and handoff.outage_over_floor is not None
+    assert (handoff.outage_ms.uplink, handoff.outage_ms.downlink) == (105.5, 117.0)
+    assert (handoff.outage_over_floor.uplink, handoff.outage_over_floor.downlink) == (1.271, 1.219)
+
+
+def test_what_lies_above_the_floor_stands_in_the_timeline_when_it_was_over(folder: RunFolder) -> None:
+    run(folder)
+    events = [json.loads(line) for line in (folder.path / "timeline.jsonl").read_text().splitlines()]
+    over = {event["detail"]["what"]: event["t_ms"] for event in events if event["event"] == "above-floor"}
+    answered = [event["t_ms"] for event in events if event["event"] == "sip" and event["detail"]["status"] == 401]
+    assert over["REGISTER → 401"] == answered[0]
+    assert over["noticing that the access is gone"] < over["REGISTER → 401"] < over["INVITE on its way to the far end"]
+
+
 def test_artifacts_name_files_that_are_there(folder: RunFolder) -> None:
     (folder.logs / "pcscf-wifi.log").write_text("ready")
     result = run(folder)
