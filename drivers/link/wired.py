@@ -83,6 +83,11 @@ class WiredAccess:
         self._carrier = None
         self._netlink.batch(self._down)
 
+    @property
+    def carrier(self) -> bool:
+        """Whether we are attached and the cable is whole, as far as the kernel has told."""
+        return bool(self._carrier)
+
     def watch(self, on_event: Callable[[AccessEvent], None]) -> None:
         """Call back when the carrier goes or comes back."""
         self._on_event = on_event

@@ -86,3 +86,11 @@ class Timers:
     def m(self) -> float:
         """How long further 2xx of an INVITE are passed up (RFC 6026 8.4)."""
         return 64 * self.t1
+
+
+def refresh_after(expires_s: float) -> float:
+    """Seconds after which a registration or subscription of `expires_s` is refreshed (TS 24.229 5.1.1.4.1, 5.1.1.3).
+
+    600 s before its end when it is longer than 1200 s, else at half of it.
+    """
+    return expires_s - 600 if expires_s > 1200 else expires_s / 2

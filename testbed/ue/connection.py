@@ -7,13 +7,15 @@ Service-Route, and is *active*, or *inactive* once it has sessions but no bindin
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from drivers.link.xfrm import Xfrm
 from testbed.errors import ProductFailure
+from testbed.ims.gruu import Gruus
 from testbed.ims.headers import NameAddr, Via
-from testbed.ims.message import Request
+from testbed.ims.message import Request, Response
 from testbed.ue.config import AccessPoint, UeConfig
 from testbed.ue.security import SecuritySet
 from testbed.ue.transport import Flow, Transport
@@ -38,10 +40,27 @@ class Move(StrEnum):
     GLOBAL = "global"  # seamless-ims and imsglobreg on To: all identities at once (2.3)
 
 
-@dataclass
-class ImsConnection:
-    """State of one connection; the procedures that change it are in :mod:`testbed.ue.registration`."""
+@dataclass(frozen=True)
+class Registered:
+    """One identity registered explicitly over a connection, and those that follow it (TS 24.229 5.1.1.2)."""
 
+    impu: str
+    associated: tuple[str, ...]  # P-Associated-URI: the implicit registration set
+    expires_s: int  # as granted
+    until: float  # on the event loop's clock
+    asked_s: int
+    gruus: Gruus = field(default_factory=Gruus)
+
+
+@dataclass(eq=False)
+class ImsConnection:
+    """State of one connection; the procedures that change it are in :mod:`testbed.ue.registration`.
+
+    `id` is its own for ever; `name` is the access's, or another one where there are two over one access.
+    """
+
+    id: str
+    name: str
     access: AccessPoint
     config: UeConfig
     transport: Transport
@@ -51,18 +70,38 @@ class ImsConnection:
     port_s: int = 0
     security: SecuritySet | None = None
     service_route: list[NameAddr] = field(default_factory=list)
-    associated: list[str] = field(default_factory=list)  # P-Associated-URI: the implicit registration set
-    bindings: list[str] = field(default_factory=list)  # identities bound to this connection's contact
-    expires_s: int = 0
+    registered: dict[str, Registered] = field(default_factory=dict)  # by identity
     call_id: str = ""  # of its registrations
     cseq: int = 0
+    instance: bool = True  # whether its contact names the UE's instance
     move: Move = Move.NONE  # what its registration did to other connections
     authorization: str = ""  # of its last REGISTER, which the next one repeats (TS 24.229 5.1.1.4.2)
-    refresh_timer: asyncio.TimerHandle | None = None
+    last_register: Request | None = None
+    answer: Response | None = None  # the last final one to a REGISTER of ours
+    registering: asyncio.Lock = field(default_factory=asyncio.Lock)  # over one connection, one REGISTER at a time
 
     @property
-    def name(self) -> str:
-        return self.access.name
+    def bindings(self) -> list[str]:
+        """The identities bound to this connection's contact, implicit ones too."""
+        return list(dict.fromkeys(impu for each in self.registered.values() for impu in each.associated))
+
+    @property
+    def expires_s(self) -> int:
+        """Of the identity that must be refreshed first."""
+        return min((each.expires_s for each in self.registered.values()), default=0)
+
+    @property
+    def usable(self) -> bool:
+        """Whether protected requests can go over it, as far as we know."""
+        agreed = self.security is not None and bool(self.security.associations)
+        return agreed and self.state in (ConnectionState.ACTIVE, ConnectionState.INACTIVE)
+
+    def lose(self, impus: Sequence[str]) -> list[Registered]:
+        """These identities are bound here no more; without any left the connection is inactive."""
+        lost = [self.registered.pop(each) for each in list(self.registered) if each in impus]
+        if not self.registered and self.state is ConnectionState.ACTIVE:
+            self.state = ConnectionState.INACTIVE
+        return lost
 
     @property
     def host(self) -> str:
@@ -86,7 +125,22 @@ class ImsConnection:
     def _contact(self, port: int) -> NameAddr:
         user = self.config.subscription.impus[0].split(":", 1)[1].split("@")[0]
         transport = ";transport=tcp" if self.config.transport == "tcp" else ""
-        return NameAddr.parse(f'<sip:{user}@{self.host}:{port}{transport}>;+sip.instance="<{self.config.instance}>"')
+        instance = f';+sip.instance="<{self.config.instance}>"' if self.instance else ""
+        return NameAddr.parse(f"<sip:{user}@{self.host}:{port}{transport}>{instance}")
+
+    def contact_of(self, impu: str, *, gruu: bool | str = False) -> NameAddr:
+        """What a session of this identity has as its Contact: a GRUU when it is wanted (RFC 5627 4.4).
+
+        `gruu` may be "temp".  Raises ProductFailure where the registrar gave none.
+        """
+        if not gruu:
+            return self.contact
+        owner = next((each for each in self.registered.values() if impu in each.associated), None)
+        uri = owner.gruus.uri(temporary=gruu == "temp") if owner else None
+        if uri is None:
+            where = f"IMS connection {self.name}"
+            raise ProductFailure(f"{impu} has no GRUU here", where=where, mend="register it with its instance id")
+        return NameAddr(uri)
 
     async def flow(self, *, protected: bool) -> Flow:
         """The flow for a request of ours; over TCP the stream is opened if it is not open."""
@@ -121,17 +175,10 @@ class ImsConnection:
         request.headers.set("P-Access-Network-Info", self.access.info)
         request.headers.set("User-Agent", USER_AGENT)
 
-    def bereave(self, state: ConnectionState) -> None:
-        """Without bindings there is nothing to refresh; a timer of a week would keep us in memory for that week."""
-        self.state = state
-        self.bindings = []
-        if self.refresh_timer is not None:
-            self.refresh_timer.cancel()
-            self.refresh_timer = None
-
     def end(self) -> None:
         """Close the sockets and remove the associations."""
-        self.bereave(ConnectionState.ENDED)
+        self.state = ConnectionState.ENDED
+        self.registered = {}
         if self.security:
             self.security.remove()
         self.transport.close()

@@ -1,7 +1,15 @@
 """The handoff at the UE: what it does by itself once its access fails, and when it moves before that.
 
-The order is C1-062198's figure 5: the new access, one REGISTER that moves the bindings, the sessions moved over the
-new connection, the old one ended.  Nothing here waits for the controller.
+The order is C1-062198's figure 5: the new access, one REGISTER that moves the bindings (or one for each identity), the
+sessions moved over the new connection, the old one ended.  Nothing here waits for the controller.
+
+Calls that ring are not sessions yet, and RFC 3261 14.1 allows no re-INVITE in an early dialog; UPDATE (RFC 3311) would
+want a reliable provisional response that nobody asked for, and RFC 3891 3 lets nobody replace a call that he started.
+So one that the UE makes is cancelled, if the old access still carries the CANCEL, and dialled again over the new
+connection.  One that it gets rings on over the old connection while that lives, and follows once it is answered (see
+:mod:`testbed.ue.incoming`).
+
+A handoff that fails goes back to the old connection if that still answers, or ends what was there; it says which.
 """
 
 from __future__ import annotations
@@ -10,16 +18,45 @@ import asyncio
 import contextlib
 import gc
 import logging
+from collections.abc import Sequence
+from enum import StrEnum
 from typing import Any
 
 from drivers.protocols import AccessEvent
 from testbed.errors import ProductFailure, TestbedError
+from testbed.ims.errors import SipError
 from testbed.ue.connection import ConnectionState, ImsConnection, Move
 from testbed.ue.equipment import UserEquipment
+from testbed.ue.registration import Wish
 from testbed.ue.session import Session
 from testbed.ue.setup import HandoffOrder
 
 log = logging.getLogger(__name__)
+FAILURES = (TestbedError, SipError, OSError, TimeoutError)
+
+
+class Step(StrEnum):
+    """Where a handoff can fail."""
+
+    ACCESS = "access"  # the new access does not come up
+    REGISTER = "register"  # nobody answers there, or the network refuses, or is not ours
+    SESSION = "session"  # registered, and no session could be moved
+
+
+class Outcome(StrEnum):
+    """What a failed handoff leaves."""
+
+    WENT_BACK = "went-back"
+    ENDED = "ended"
+
+
+class HandoffFailed(ProductFailure):
+    """At which step, with which outcome."""
+
+    def __init__(self, step: Step, outcome: Outcome, why: BaseException, where: str) -> None:
+        reason = str(why) or "nobody answered in time"
+        super().__init__(f"the handoff failed ({step}): {reason}; the UE {outcome.replace('-', ' ')}", where=where)
+        self.step, self.outcome, self.why = step, outcome, reason
 
 
 class Handoff:
@@ -29,6 +66,7 @@ class Handoff:
         self._ue = ue
         self._armed: tuple[str, HandoffOrder] | None = None
         self._done: asyncio.Future[dict[str, Any]] | None = None
+        self._towards: str | None = None  # the access that a handoff now under way goes to
         ue.on_access_event = self._on_access_event
         ue.on_media_silence = self._on_silence
 
@@ -49,16 +87,14 @@ class Handoff:
 
     async def now(self, old: str, order: HandoffOrder) -> dict[str, Any]:
         """Move while the old access still works (make before break); it stays attached, its connection inactive."""
-        await self._ue.attach(order.to)
-        connection = await self._ue.register(order.to, Move(order.move))
-        await self._move_sessions(connection, order)
-        steps = self._ue.markers.since("access-up")
-        await self._ue.reg_events.refresh(connection)
-        return {"from": old, "to": order.to, "steps": steps}
+        return await self._hand_over(old, order, broken=False)
 
     def _on_access_event(self, event: AccessEvent) -> None:
-        if event.what == "carrier-lost":
-            self._lost(event.access, "carrier-lost")
+        if event.what != "carrier-lost":
+            return
+        if event.access == self._towards:  # what was sent there is answered by nobody
+            self._forget_requests(event.access)
+        self._lost(event.access, "carrier-lost")
 
     def _on_silence(self, after_ms: float) -> None:
         if self._armed:
@@ -75,57 +111,182 @@ class Handoff:
     async def _carry_out(self, old: str, order: HandoffOrder) -> None:
         assert self._done is not None
         try:
-            self._done.set_result(await self._break_before_make(old, order))
-        except (TestbedError, OSError) as failed:
-            log.error("handoff from %s to %s: %s", old, order.to, failed)
-            self._ue.markers.mark("handoff-failed", why=str(failed))
+            self._done.set_result(await self._hand_over(old, order, broken=True))
+        except Exception as failed:
             self._done.set_exception(failed)
+            self._done.exception()  # whether anybody waits or not
         finally:
             gc.enable()
 
-    async def _break_before_make(self, old: str, order: HandoffOrder) -> dict[str, Any]:
+    async def _hand_over(self, old: str, order: HandoffOrder, *, broken: bool) -> dict[str, Any]:
+        """The whole of it.  `broken` says that the old access counts as gone."""
         ue = self._ue
-        ue.media.watch(0)
-        ue.stack.access_lost(old)
-        await ue.attach(order.to)
-        connection = await ue.register(order.to, Move(order.move))
-        await self._move_sessions(connection, order)
-        steps = ue.markers.since("detected")
+        ringing = [each for each in ue.calls.live if each.outgoing and not each.confirmed]
+        if broken:
+            ue.media.watch(0)
+            self._forget_requests(old)
+        step, self._towards = Step.ACCESS, order.to
         try:
-            await ue.reg_events.refresh(connection)
+            async with asyncio.timeout(order.patience_s):
+                await ue.attach(order.to)
+            step = Step.REGISTER
+            async with asyncio.timeout(order.patience_s):
+                connection = await self._register(old, order)
+            step = Step.SESSION
+            failed = await self._move_sessions(old, connection, order)
+        except FAILURES as why:
+            outcome = await self._retreat(step, old, order)
+            raise self._say_failed(step, outcome, why, old, order) from why
         finally:
-            await self._leave(old)
-        return {"from": old, "to": order.to, "steps": steps}
+            self._towards = None
+        steps = ue.markers.since("detected" if broken else "access-up")
+        await self._after(old, connection, ringing, failed, broken=broken)
+        return {"from": old, "to": order.to, "steps": steps, "failed": [each.call_id for each in failed]}
+
+    async def _after(
+        self,
+        old: str,
+        connection: ImsConnection,
+        ringing: Sequence[Session],
+        failed: Sequence[Session],
+        *,
+        broken: bool,
+    ) -> None:
+        """What can wait until the sessions have moved."""
+        for session in ringing:
+            await self._redial(session, connection, cancel=not broken)
+        try:
+            await self._ue.reg_events.refresh(connection)
+        except FAILURES as unanswered:
+            log.warning("subscription over %s: %s", connection.name, unanswered)
+        finally:
+            if broken:
+                await self._leave(old)
+                self._give_up(failed, "it could not be moved")
+
+    def _forget_requests(self, access: str) -> None:
+        for connection in self._ue.connections.all:
+            if connection.access.name == access:
+                self._ue.stack.access_lost(connection.id)
 
     def _leave_if_inactive(self, access: str) -> None:
         """The access of a connection from which everything was moved before: nothing is lost with it."""
-        inactive = (each.name for each in self._ue.connections if each.state is ConnectionState.INACTIVE)
+        inactive = (each.access.name for each in self._ue.connections.all if each.state is ConnectionState.INACTIVE)
         if access in inactive:
             self._ue.markers.mark("detected", access=access, by="carrier-lost")
             asyncio.get_running_loop().create_task(self._leave(access))
 
-    async def _move_sessions(self, connection: ImsConnection, order: HandoffOrder) -> None:
-        for session in self._ue.calls.live:
-            self._ue.markers.mark("session-start", call_id=session.call_id, how=order.session)
-            await self._move(session, connection, order.session)
-            self._ue.markers.mark("session-moved", call_id=session.call_id, access=connection.name)
+    # The steps
 
-    async def _move(self, session: Session, connection: ImsConnection, how: str) -> None:
-        if how == "re-invite":
-            await self._ue.calls.move(session, connection)
-        elif how == "replaces":
-            await self._ue.calls.replace(session, connection)
-        else:
+    async def _register(self, old: str, order: HandoffOrder) -> ImsConnection:
+        return await self._ue.connections.take_over(self._ue.access(order.to), Move(order.move), self._over(old))
+
+    async def _move_sessions(self, old: str, connection: ImsConnection, order: HandoffOrder) -> list[Session]:
+        """Move all at the same time; those that failed.  Raises what the first one failed with if all did."""
+        sessions = [each for each in self._ue.calls.live if each.confirmed and self._follows(each, old, connection)]
+        # A core that fell back to release 7 has released the sessions with the old registration.
+        how = "redial" if connection.move is Move.NONE else order.session
+        moves = (self._move(each, connection, how, order.patience_s) for each in sessions)
+        outcomes = await asyncio.gather(*moves, return_exceptions=True)
+        failures = [each for each in outcomes if isinstance(each, BaseException)]
+        unexpected = [each for each in failures if not isinstance(each, FAILURES)]
+        for failure in unexpected or (failures if len(failures) == len(sessions) else []):
+            raise failure
+        return [session for session, outcome in zip(sessions, outcomes, strict=True) if outcome in failures]
+
+    @staticmethod
+    def _follows(session: Session, old: str, connection: ImsConnection) -> bool:
+        left = session.connection
+        return left is not connection and (left.access.name == old or left.state is not ConnectionState.ACTIVE)
+
+    async def _move(self, session: Session, connection: ImsConnection, how: str, patience_s: float) -> None:
+        self._ue.markers.mark("session-start", call_id=session.call_id, how=how)
+        if how == "redial":
             # Release 7: the network has released the session with the old registration; the user dials again.
             self._ue.calls.drop(session, "released with the old registration")
             self._ue.markers.mark("call-lost", call_id=session.call_id)
-            await self._ue.calls.call(connection, session.peer)
+        async with asyncio.timeout(patience_s):
+            if how == "redial":
+                await self._ue.calls.ours.call(connection, session.peer, impu=session.impu)
+            else:
+                await self._ue.calls.move(session, connection, how)
+        self._ue.markers.mark("session-moved", call_id=session.call_id, access=connection.name)
+
+    async def _redial(self, session: Session, connection: ImsConnection, *, cancel: bool) -> None:
+        if cancel:
+            await self._ue.calls.ours.cancel(session)
+        again = self._ue.calls.ours.dial(connection, session.peer, impu=session.impu)
+        self._ue.told("call-redialled", {"call_id": again.call_id, "was": session.call_id})
 
     async def _leave(self, access: str) -> None:
         """Nothing is left on the old access: its connection ends at this end, its device goes down."""
-        for connection in self._ue.connections:
-            if connection.name == access and connection.state is not ConnectionState.ENDED:
-                self._ue.end_connection(connection)
-        self._ue.media.close_flow(access)
+        self._ue.leave(access)
         with contextlib.suppress(TestbedError):  # a device that is gone has left by itself
             await self._ue.detach(access)
+
+    # When it fails
+
+    async def _retreat(self, step: Step, old: str, order: HandoffOrder) -> Outcome:
+        """Go back if the old connection still lives, else end what was there."""
+        former, new = self._over(old), self._over(order.to) if step is Step.SESSION else None
+        back = former is not None and await self._take_back(former, new, order)
+        if back or self._over(order.to) is None:
+            await self._leave(order.to)
+        if back:
+            return Outcome.WENT_BACK
+        victims = [each for each in self._ue.calls.live if each.connection is former]
+        await self._leave(old)
+        self._give_up(victims, f"the handoff failed ({step})")
+        return Outcome.ENDED
+
+    async def _take_back(self, former: ImsConnection, new: ImsConnection | None, order: HandoffOrder) -> bool:
+        """Whether a REGISTER over the old connection is answered; what the new one has got comes back by it.
+
+        In release 7 the network has given the old connection up with the new registration.
+        """
+        ue = self._ue
+        if not former.usable or not ue.has_carrier(former.access.name) or (new is not None and new.move is Move.NONE):
+            return False
+        try:
+            async with asyncio.timeout(order.patience_s):
+                if new is None:
+                    await ue.connections.refresh(former)
+                    return True
+                for impu in list(new.registered):
+                    leaving = () if new.move is Move.GLOBAL else (new.contact,)
+                    move = Move.GLOBAL if new.move is Move.GLOBAL else Move.EXPLICIT
+                    if impu in new.registered:  # imsglobreg has moved all at once
+                        await ue.connections.update(former, Wish(impu, move, leaving, ue.setup.config.expires_s))
+        except FAILURES as dead:
+            log.warning("%s does not live any more: %s", former.name, dead)
+            return False
+        return True
+
+    def _give_up(self, sessions: Sequence[Session], reason: str) -> None:
+        """End sessions whose connection is gone, towards the other end too if there is one left to say it over."""
+        calls = self._ue.calls
+
+        async def say(session: Session) -> None:
+            with contextlib.suppress(*FAILURES):
+                await calls.moving.hang_up(session, reason)
+
+        for session in sessions:
+            if session.confirmed:
+                calls.sessions.soon(say(session))
+            else:
+                calls.drop(session, reason)
+
+    def _say_failed(
+        self, step: Step, outcome: Outcome, why: BaseException, old: str, order: HandoffOrder
+    ) -> HandoffFailed:
+        failed = HandoffFailed(step, outcome, why, f"UE {self._ue.setup.config.name}")
+        log.error("%s", failed)
+        detail = {"from": old, "to": order.to, "step": step.value, "outcome": outcome.value, "why": failed.why}
+        self._ue.markers.mark("handoff-failed", **detail)
+        self._ue.told("handoff-failed", detail)
+        return failed
+
+    def _over(self, access: str) -> ImsConnection | None:
+        """The newest connection over an access that has not ended."""
+        alive = (each for each in reversed(self._ue.connections.all) if each.state is not ConnectionState.ENDED)
+        return next((each for each in alive if each.access.name == access), None)

@@ -1,4 +1,4 @@
-"""The UE's handle on its media process: one RTP stream each way that survives changes of address."""
+"""The UE's handle on its media process: RTP streams, one for each session, that survive changes of address."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ class Media:
         """The local port of an open flow."""
         return self._flows.get(flow)
 
-    def send(self, flow: str, address: str, port: int) -> None:
-        """Send over `flow` from now on, sequence and timestamps going on."""
-        self._tell({"do": "send", "flow": flow, "to": [address, port]})
+    def send(self, flow: str, address: str, port: int, stream: int = 0) -> None:
+        """Send a stream over `flow` from now on, sequence and timestamps going on."""
+        self._tell({"do": "send", "flow": flow, "to": [address, port], "stream": stream})
 
-    def pause(self) -> None:
-        """Stop sending; receiving goes on."""
-        self._tell({"do": "pause"})
+    def pause(self, stream: int = 0) -> None:
+        """Stop sending a stream; receiving goes on."""
+        self._tell({"do": "pause", "stream": stream})
 
     def close_flow(self, flow: str) -> None:
         """Forget a flow."""

@@ -1,12 +1,12 @@
-"""The media of one call: sends and receives G.711 over RTP every 20 ms, in a process of its own.
+"""The media of a UE's calls: sends and receives G.711 over RTP every 20 ms, in a process of its own.
 
 SIP parsing in the same interpreter would delay packets by milliseconds, so the UE starts this program and talks to it
 over a socket of JSON messages (its file descriptor is the first argument), which also carries the media sockets that
 it has bound:
 
     {"do": "open", "flow": NAME}      with the bound UDP socket as ancillary data
-    {"do": "send", "flow": NAME, "to": [ADDRESS, PORT]}      start sending, or go on over another flow
-    {"do": "pause"}      stop sending;  {"do": "close", "flow": NAME}
+    {"do": "send", "flow": NAME, "to": [ADDRESS, PORT], "stream": N}      start stream N, or go on over another flow
+    {"do": "pause", "stream": N}      stop sending;  {"do": "close", "flow": NAME}
     {"do": "watch", "silence_ms": MS}      say when nothing has arrived for so long; 0 ends the watch
     {"do": "report"}      say the sender's lateness;  {"do": "quit"}
 
@@ -29,6 +29,7 @@ import socket
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from testbed.ue.g711 import PTIME_MS, SAMPLES, packet, tone
@@ -39,13 +40,12 @@ INTERVAL_NS = PTIME_MS * 1_000_000
 class Sender:
     """Sends one frame per interval on the current flow and remembers how late each was."""
 
-    def __init__(self, seed: int | None) -> None:
+    def __init__(self, seed: int | str | None) -> None:
         rng = random.Random(seed)
         self.ssrc = rng.getrandbits(32)
         self._sequence, self._timestamp = rng.getrandbits(15), rng.getrandbits(31)
         self._frames = tone()
-        self._lateness_us: Counter[int] = Counter()  # how often each was seen: a call may last for days
-        self._sent = 0
+        self.lateness_us: Counter[int] = Counter()  # how often each was seen: a call may last for days
         self.refused = 0
         self.target: tuple[socket.socket, tuple[str, int]] | None = None
         self.next_ns: int | None = None
@@ -64,8 +64,7 @@ class Sender:
     def tick(self, now_ns: int) -> None:
         """Send every frame that is due: after a stall they leave in a burst, as a real encoder's would."""
         while self.next_ns is not None and self.target and now_ns >= self.next_ns:
-            self._lateness_us[(now_ns - self.next_ns) // 1000] += 1
-            self._sent += 1
+            self.lateness_us[(now_ns - self.next_ns) // 1000] += 1
             self._send(self._sequence, self._timestamp)
             self._sequence += 1
             self._timestamp += SAMPLES
@@ -79,19 +78,24 @@ class Sender:
         except OSError:  # the access is gone: the frame is lost, the call is not
             self.refused += 1
 
-    def report(self) -> dict[str, Any]:
-        figures = {name: self._late_ms(part) for name, part in (("p50", 0.50), ("p99", 0.99), ("max", 1.0))}
-        return {"sent": self._sent, "refused": self.refused, "lateness_ms": figures, "ssrc": self.ssrc}
 
-    def _late_ms(self, part: float) -> float:
-        """How late at most the earliest `part` of all frames was."""
-        passed = 0
-        late_us = 0
-        for late_us in sorted(self._lateness_us):
-            passed += self._lateness_us[late_us]
-            if passed > part * self._sent:
-                break
-        return late_us / 1000
+def report(senders: Sequence[Sender]) -> dict[str, Any]:
+    """What all streams together sent, and how late; `ssrc` is the first one's."""
+    lateness_us = sum((sender.lateness_us for sender in senders), Counter[int]())
+    figures = {name: _late_ms(lateness_us, part) for name, part in (("p50", 0.50), ("p99", 0.99), ("max", 1.0))}
+    refused = sum(sender.refused for sender in senders)
+    return {"sent": lateness_us.total(), "refused": refused, "lateness_ms": figures, "ssrc": senders[0].ssrc}
+
+
+def _late_ms(lateness_us: Counter[int], part: float) -> float:
+    """How late at most the earliest `part` of all frames was."""
+    passed, enough = 0, part * lateness_us.total()
+    late_us = 0
+    for late_us in sorted(lateness_us):
+        passed += lateness_us[late_us]
+        if passed > enough:
+            break
+    return late_us / 1000
 
 
 class MediaLoop:
@@ -100,7 +104,8 @@ class MediaLoop:
     def __init__(self, control: socket.socket, seed: int | None) -> None:
         self._control = control
         self._flows: dict[str, socket.socket] = {}
-        self._sender = Sender(seed)
+        self._seed = seed
+        self._senders = [Sender(seed)]  # by the number of their stream
         self._silence_ns = 0
         self._last_received_ns = 0
         self._received = 0
@@ -108,7 +113,8 @@ class MediaLoop:
     def run(self) -> None:
         while True:
             readable, _, _ = select.select([self._control, *self._flows.values()], [], [], self._patience_s())
-            self._sender.tick(time.monotonic_ns())
+            for sender in self._senders:
+                sender.tick(time.monotonic_ns())
             for ready in readable:
                 if ready is not self._control:
                     self._receive(ready)
@@ -117,7 +123,8 @@ class MediaLoop:
                 return
 
     def _patience_s(self) -> float | None:
-        deadlines = [d for d in (self._sender.next_ns, self._silence_deadline_ns()) if d is not None]
+        frames = (sender.next_ns for sender in self._senders)
+        deadlines = [d for d in (*frames, self._silence_deadline_ns()) if d is not None]
         return max(0, min(deadlines) - time.monotonic_ns()) / 1e9 if deadlines else None
 
     def _silence_deadline_ns(self) -> int | None:
@@ -148,15 +155,16 @@ class MediaLoop:
                 flow.setblocking(False)
                 self._flows[command["flow"]] = flow
             case "send":
-                self._sender.start(self._flows[command["flow"]], tuple(command["to"]), time.monotonic_ns())
+                sender = self._sender(command["stream"])
+                sender.start(self._flows[command["flow"]], tuple(command["to"]), time.monotonic_ns())
             case "pause":
-                self._sender.pause()
+                self._sender(command["stream"]).pause()
             case "close":
                 self._close(command["flow"])
             case "watch":
                 self._silence_ns = int(command["silence_ms"] * 1e6)
             case "report":
-                self._say(event="report", received=self._received, **self._sender.report())
+                self._say(event="report", received=self._received, **report(self._senders))
             case "quit":
                 return False
         return True
@@ -165,9 +173,16 @@ class MediaLoop:
         flow = self._flows.pop(name, None)
         if flow is None:
             return
-        if self._sender.target and self._sender.target[0] is flow:
-            self._sender.pause()
+        for sender in self._senders:
+            if sender.target and sender.target[0] is flow:
+                sender.pause()
         flow.close()
+
+    def _sender(self, stream: int) -> Sender:
+        while len(self._senders) <= stream:
+            seed = None if self._seed is None else f"{self._seed} {len(self._senders)}"
+            self._senders.append(Sender(seed))
+        return self._senders[stream]
 
     def _say(self, **message: Any) -> None:
         self._control.send(json.dumps(message).encode())

@@ -6,18 +6,23 @@ protected REGISTER and its 200.  Which bindings the REGISTER moves is its `Move`
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from testbed.errors import ProductFailure
 from testbed.ims.aka import AkaResult, MacFailure, SyncFailure, Usim
 from testbed.ims.digest import Challenge, DigestClient, initial_authorization
 from testbed.ims.errors import PeerFault
+from testbed.ims.gruu import Gruus, own_binding
 from testbed.ims.headers import Headers, NameAddr
 from testbed.ims.message import Request, Response
 from testbed.ims.secagree import parse_mechanisms
-from testbed.ue.connection import ConnectionState, ImsConnection, Move
+from testbed.ue.answers import Refused
+from testbed.ue.connection import ConnectionState, ImsConnection, Move, Registered
+from testbed.ue.requests import falsify
 from testbed.ue.security import SecuritySet
 from testbed.ue.stack import SipStack
 from testbed.ue.transport import Flow
@@ -27,61 +32,81 @@ SEAMLESS = "seamless-ims"
 TRIES = 4  # challenge, resynchronisation, and one more of each where the core lost a race (see `_authenticate`)
 
 
+@dataclass(frozen=True)
+class Wish:
+    """What a REGISTER asks for.
+
+    `leaving` are contacts that it deregisters, `changes` what a test falsifies in it (see :func:`falsify`); without
+    `answer` a challenge is left unanswered.
+    """
+
+    impu: str
+    move: Move = Move.NONE
+    leaving: tuple[NameAddr, ...] = ()
+    expires_s: int = 600_000
+    changes: Mapping[str, str | None] = field(default_factory=dict)
+    answer: bool = True
+
+
 class Registrar:
     """Registers connections of one UE.  `on_keys` is told of each security set when it is in force."""
 
     def __init__(self, stack: SipStack, usim: Usim, rng: random.Random, on_keys: Callable[[SecuritySet], None]) -> None:
         self._stack, self._usim, self._rng, self._on_keys = stack, usim, rng, on_keys
 
-    async def register(self, connection: ImsConnection, move: Move, old_contacts: Sequence[NameAddr] = ()) -> None:
-        """Make a connection active.  Raises ProductFailure when the network refuses or does not answer.
-
-        `old_contacts` are deregistered by the same REGISTER; with Move.EXPLICIT there must be one.
-        """
+    async def register(self, connection: ImsConnection, wish: Wish) -> None:
+        """Make a connection active.  Raises ProductFailure when nobody answers, Refused when the network refuses."""
         digest = DigestClient(connection.config.subscription.impi, self._rng)
-        connection.move = move
+        connection.move = wish.move
         connection.call_id = f"{self._rng.getrandbits(64):016x}@{connection.host}"
         connection.port_s = connection.transport.bind("server")
         self._offer(connection)
-        request = self._request(connection, move, old_contacts, protected=False)
+        request = self.build(connection, wish, protected=False)
         flow = await connection.flow(protected=False)
         response = await self._challenged(connection, request, flow)
         for _ in range(TRIES):
-            if response.status != 401:
+            if response.status != 401 or not wish.answer:
                 break
-            response = await self._authenticate(connection, response, digest, move, old_contacts)
-        self._accepted(connection, response)
+            response = await self._authenticate(connection, response, digest, wish)
+        self._accepted(connection, wish, response)
 
-    async def refresh(self, connection: ImsConnection) -> None:
-        """Re-register over the connection's own associations before its registration ends (TS 24.229 5.1.1.4).
+    async def update(self, connection: ImsConnection, wish: Wish) -> None:
+        """A REGISTER over the connection's own associations (TS 24.229 5.1.1.4): a refresh, another identity, a move.
 
         A new set of associations is offered, with a new client port.  A network that does not challenge has no use for
         it: the associations that there are then live as long as the registration (TS 33.203 7.4).
         """
-        former = connection.security
-        assert former is not None
-        move = Move.NONE if connection.move is Move.NONE else Move.ADD
-        offered = self._set(connection)
-        request = self._request(connection, move, (), protected=True, offered=offered)
-        response = await self._send(connection, request, await connection.flow(protected=True))
-        if response.status == 401:
-            connection.security = offered
-            offered.block()
-            digest = DigestClient(connection.config.subscription.impi, self._rng)
-            response = await self._authenticate(connection, response, digest, move, ())
-        kept, unused = (offered, former) if connection.security is offered else (former, offered)
-        unused.remove(keep_server_port=True)
-        connection.transport.close_port(unused.port_c)
-        self._accepted(connection, response)
-        kept.extend(connection.expires_s)
+        async with connection.registering:
+            former = connection.security
+            assert former is not None
+            offered = self._set(connection)
+            kept = former
+            try:
+                request = self.build(connection, wish, protected=True, offered=offered)
+                response = await self._send(connection, request, await connection.flow(protected=True))
+                if response.status == 401 and wish.answer:
+                    connection.security = offered
+                    offered.block()
+                    digest = DigestClient(connection.config.subscription.impi, self._rng)
+                    response = await self._authenticate(connection, response, digest, wish)
+                if response.status == 200:
+                    kept = connection.security or former
+            finally:
+                unused = {former, offered, connection.security or former} - {kept}
+                connection.security = kept
+                for each in unused:
+                    each.remove(keep_server_port=True)
+                    connection.transport.close_port(each.port_c)
+            self._accepted(connection, wish, response)
+            kept.extend(max(each.expires_s for each in connection.registered.values()))
 
-    async def deregister(self, connection: ImsConnection) -> None:
-        """Remove the connection's bindings by expires=0 over it (TS 24.229 5.1.1.6)."""
-        request = self._request(connection, Move.ADD, (), protected=True, expires_s=0)
-        response = await self._send(connection, request, await connection.flow(protected=True))
-        if response.status not in (200, 401, 423):
-            raise _refused(connection, response)
-        connection.bindings = []
+    async def deregister(self, connection: ImsConnection, impu: str) -> None:
+        """Remove an identity's binding by expires=0 over its connection (TS 24.229 5.1.1.6)."""
+        async with connection.registering:
+            request = self.build(connection, Wish(impu, Move.ADD, expires_s=0), protected=True)
+            connection.answer = await self._send(connection, request, await connection.flow(protected=True))
+            if connection.answer.status not in (200, 401, 423):
+                raise _refused(connection, connection.answer)
 
     def _offer(self, connection: ImsConnection) -> None:
         """A new offer of associations, and a new port to make it from.
@@ -108,8 +133,7 @@ class Registrar:
         connection: ImsConnection,
         challenged: Response,
         digest: DigestClient,
-        move: Move,
-        old_contacts: Sequence[NameAddr],
+        wish: Wish,
     ) -> Response:
         """Answer a challenge: protected, or in the open with AUTS when the USIM finds its SQN stale."""
         where = f"registration over {connection.name}"
@@ -120,7 +144,7 @@ class Registrar:
             log.info("%s: SQN is stale, resynchronising", where)
             self._offer(connection)
             flow = await connection.flow(protected=False)
-            request = self._request(connection, move, old_contacts, protected=False, digest=digest)
+            request = self.build(connection, wish, protected=False, digest=digest)
             return await self._challenged(connection, request, flow)
         digest.accept(challenge, result.res)
         security = self._fresh_set(connection)
@@ -130,11 +154,11 @@ class Registrar:
             mend = "see its log; one like Kamailio's has a fixed number of protected ports (CONNECTIONS in pcscf.cfg)"
             raise ProductFailure(what, where=where, mend=mend)
         try:
-            security.install(servers, result.ck, result.ik, connection.config.expires_s)
+            security.install(servers, result.ck, result.ik, wish.expires_s)
         except PeerFault as fault:
             raise ProductFailure(fault.what, where=where, mend=fault.mend) from fault
         self._on_keys(security)
-        request = self._request(connection, move, old_contacts, protected=True, digest=digest)
+        request = self.build(connection, wish, protected=True, digest=digest)
         return await self._send(connection, request, await connection.flow(protected=True))
 
     def _fresh_set(self, connection: ImsConnection) -> SecuritySet:
@@ -161,31 +185,29 @@ class Registrar:
         except PeerFault as fault:
             raise ProductFailure(fault.what, where=where) from fault
 
-    def _request(
+    def build(
         self,
         connection: ImsConnection,
-        move: Move,
-        old_contacts: Sequence[NameAddr],
+        wish: Wish,
         *,
         protected: bool,
         digest: DigestClient | None = None,
-        expires_s: int | None = None,
         offered: SecuritySet | None = None,
     ) -> Request:
-        config, subscription = connection.config, connection.config.subscription
+        """The REGISTER for a wish, with the connection's next CSeq."""
         connection.cseq += 1
-        expires = config.expires_s if expires_s is None else expires_s
-        impu = subscription.impus[0]
-        contact = (connection.contact if protected else connection.open_contact).with_param("expires", str(expires))
-        contacts = [contact, *(old.with_param("expires", "0") for old in old_contacts)]
-        required = "sec-agree" if move is Move.NONE else f"sec-agree, {SEAMLESS}"
+        impu, global_ = wish.impu, wish.move is Move.GLOBAL
+        own = connection.contact if protected else connection.open_contact
+        contacts = [own.with_param("expires", str(wish.expires_s))]
+        contacts += [leaving.with_param("expires", "0") for leaving in wish.leaving]
+        required = "sec-agree" if wish.move is Move.NONE else f"sec-agree, {SEAMLESS}"
         headers = Headers(
             [
                 ("Via", connection.via(protected=protected)),
                 ("Max-Forwards", "70"),
                 ("P-Access-Network-Info", connection.access.info),
                 ("From", f"<{impu}>;tag={self._rng.getrandbits(32):08x}"),
-                ("To", f"<{impu}>" + (";imsglobreg" if move is Move.GLOBAL else "")),
+                ("To", f"<{impu}>" + (";imsglobreg" if global_ else "")),
                 ("Contact", ", ".join(map(str, contacts))),
                 ("Call-ID", connection.call_id),
                 ("CSeq", f"{connection.cseq} REGISTER"),
@@ -195,11 +217,15 @@ class Registrar:
                 ("Supported", "path, gruu"),
             ]
         )
-        assert connection.security is not None
-        headers.add("Security-Client", str((offered or connection.security).offer))
-        for mechanism in connection.security.verify if protected else ():
+        security = offered or connection.security
+        assert security is not None
+        headers.add("Security-Client", str(security.offer))
+        for mechanism in connection.security.verify if protected and connection.security else ():
             headers.add("Security-Verify", mechanism)
-        return Request("REGISTER", subscription.registrar, headers)
+        request = Request("REGISTER", connection.config.subscription.registrar, headers)
+        falsify(request, wish.changes, protected=protected)
+        connection.last_register = request
+        return request
 
     @staticmethod
     def _authorization(connection: ImsConnection, digest: DigestClient | None) -> str:
@@ -233,16 +259,23 @@ class Registrar:
         self._log(connection, request, response, flow)
         return response
 
-    def _accepted(self, connection: ImsConnection, response: Response) -> None:
+    @staticmethod
+    def _accepted(connection: ImsConnection, wish: Wish, response: Response) -> None:
+        connection.answer = response
         if response.status != 200:
             raise _refused(connection, response)
-        ours = [contact for contact in response.contacts if contact.uri.matches(connection.contact.uri)]
-        expires = (ours[0].params.get("expires") if ours else None) or response.expires or connection.config.expires_s
-        connection.expires_s = int(expires)
-        connection.service_route = response.service_routes
+        own = own_binding(response.contacts, connection.contact.uri)
+        granted = int((own and own.params.get("expires")) or response.expires or wish.expires_s)
         addresses = (NameAddr.parse(value) for value in response.headers.values("P-Associated-URI"))
-        connection.associated = [str(address.uri) for address in addresses]
-        connection.bindings = connection.associated or [connection.config.subscription.impus[0]]
+        connection.service_route = response.service_routes or connection.service_route
+        connection.registered[wish.impu] = Registered(
+            wish.impu,
+            tuple(str(address.uri) for address in addresses) or (wish.impu,),
+            granted,
+            asyncio.get_running_loop().time() + granted,
+            wish.expires_s,
+            Gruus.of(own) if own else Gruus(),
+        )
         connection.state = ConnectionState.ACTIVE
 
 
@@ -266,11 +299,8 @@ MENDS = {
 }
 
 
-def _refused(connection: ImsConnection, response: Response) -> ProductFailure:
+def _refused(connection: ImsConnection, response: Response) -> Refused:
     unsupported = ", ".join(response.headers.get_all("Unsupported"))
     detail = f" (Unsupported: {unsupported})" if unsupported else ""
-    return ProductFailure(
-        f"registration refused: {response.status} {response.reason}{detail}",
-        where=f"UE {connection.config.name} over {connection.name}",
-        mend=MENDS.get(response.status),
-    )
+    where = f"UE {connection.config.name} over {connection.name}"
+    return Refused(response, "registration refused", where=where, mend=MENDS.get(response.status), detail=detail)

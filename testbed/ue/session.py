@@ -1,77 +1,108 @@
 """One IMS session at the UE: its dialog, the connection it runs over, and its media.
 
-A session has one media flow at a time, named after the connection; it moves with the session (C1-062198 clause 2.3).
+A session has a stream of its own, which it keeps when it moves, and one media flow at a time (C1-062198 clause 2.3).
 """
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
 
-from testbed.ims import sdp
-from testbed.ims.dialog import Dialog
+from testbed.ims.dialog import Dialog, DialogState
 from testbed.ims.errors import ParseError
-from testbed.ims.headers import NameAddr
 from testbed.ims.message import Request, Response
-from testbed.ims.sdp import SessionDescription
+from testbed.ims.sdp import Direction, SessionDescription
+from testbed.ims.session_timer import SessionTimer
+from testbed.ims.transaction import ClientKey, ServerKey
 from testbed.ue.connection import ImsConnection
-from testbed.ue.media import Media
+
+
+class SessionState(StrEnum):
+    EARLY = "early"
+    UP = "up"
+    HELD = "held"
+    ENDED = "ended"
 
 
 @dataclass(eq=False)
 class Session:
     """`peer` is the other party's identity, `description` our last word on media, `remote` where theirs goes."""
 
-    dialog: Dialog
+    call_id: str
     connection: ImsConnection
     peer: str
-    description: SessionDescription
-    media_flow: str
+    impu: str  # ours
+    outgoing: bool
+    stream: int
+    request: Request | None = None  # the INVITE that began it
+    key: ClientKey | ServerKey | None = None  # its transaction, once it is there
+    dialog: Dialog | None = None
+    description: SessionDescription | None = None
     remote: tuple[str, int] | None = None
+    theirs: Direction = Direction.SENDRECV  # what the other end said of media
+    wish: Direction = Direction.SENDRECV  # what we want: SENDONLY holds the other end (RFC 3264 8.4)
+    media_flow: str = ""
+    flows: set[str] = field(default_factory=set)  # all that it opened
+    moving_to: ImsConnection | None = None  # our own move there is under way
+    timer: SessionTimer = field(default_factory=SessionTimer)
+    timer_handle: asyncio.TimerHandle | None = None
+    allowed: frozenset[str] = frozenset()  # methods that the other end takes
+    acknowledged: bool = True  # False: our 200 waits for its ACK
+    cancelled: bool = False
+    answer: Response | None = None  # the last final one to a request of ours
     ended: bool = False
-    reason: str = field(default="")  # why it ended
+    reason: str = ""  # why it ended
+    busy: asyncio.Lock = field(default_factory=asyncio.Lock)  # one change of ours at a time
+    over: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
-    def call_id(self) -> str:
-        return self.dialog.call_id
+    def confirmed(self) -> bool:
+        """Whether it was answered and has not ended."""
+        return not self.ended and self.dialog is not None and self.dialog.state is not DialogState.EARLY
+
+    @property
+    def state(self) -> SessionState:
+        if self.ended:
+            return SessionState.ENDED
+        if not self.confirmed:
+            return SessionState.EARLY
+        both = self.wish is Direction.SENDRECV and self.theirs is Direction.SENDRECV
+        return SessionState.UP if both else SessionState.HELD
+
+    @property
+    def talk(self) -> Dialog:
+        """The dialog of a session that has one."""
+        assert self.dialog is not None
+        return self.dialog
+
+    def as_told(self) -> dict[str, Any]:
+        """What the controller is told of it."""
+        return {
+            "call_id": self.call_id,
+            "state": self.state.value,
+            "direction": "outgoing" if self.outgoing else "incoming",
+            "peer": self.peer,
+            "impu": self.impu,
+            "over": self.connection.name,
+            "media": {"wanted": self.wish.value, "theirs": self.theirs.value},
+            "ended": self.ended,
+            "reason": self.reason,
+        }
 
 
-def open_media(media: Media, connection: ImsConnection, name: str) -> int:
-    """The port of the flow `name`, bound to the connection's address."""
-    port = media.port(name)
-    return port if port is not None else media.open(name, connection.access.address)
-
-
-def offer(media: Media, connection: ImsConnection, name: str, session_id: int) -> SessionDescription:
-    """An offer of audio at the connection's address."""
-    return sdp.audio_offer(connection.access.address, open_media(media, connection, name), session_id)
-
-
-def described(body: bytes) -> SessionDescription | None:
-    """A body's description; None where there is none or it cannot be used (the caller answers 488)."""
+def described(message: Request | Response) -> SessionDescription | None:
+    """The description in a message; None where there is none or it cannot be used (the caller answers 488)."""
     try:
-        return SessionDescription.parse(body) if body else None
+        return SessionDescription.parse(message.body) if message.body else None
     except ParseError:
         return None
 
 
-def destination(message: Request | Response) -> tuple[str, int] | None:
-    """Where the sender of this message wants its audio."""
-    description = described(message.body)
+def destination(description: SessionDescription | None) -> tuple[str, int] | None:
+    """Where its writer wants audio; None where it wants none that we have."""
     try:
         return description.audio_destination() if description else None
     except ParseError:
         return None
-
-
-def initial_route(connection: ImsConnection) -> tuple[NameAddr, ...]:
-    """Route of a request outside a dialog, and of a dialog moved here: the P-CSCF, then what Service-Route said.
-
-    TS 24.229 5.1.2A.1.  For a dialog that came from another P-CSCF it is the testbed's own rule: a re-INVITE cannot
-    change a route set (RFC 3261 12.2), so the UE names the new P-CSCF and the S-CSCF, which adds what lies beyond it.
-    """
-    assert connection.security is not None and connection.security.server is not None
-    pcscf = connection.access.pcscf
-    host = f"[{pcscf}]" if ":" in pcscf else pcscf
-    transport = ";transport=tcp" if connection.config.transport == "tcp" else ""
-    first = NameAddr.parse(f"<sip:{host}:{connection.security.server.port_s}{transport};lr>")
-    return (first, *connection.service_route)

@@ -70,3 +70,4 @@ class HandoffOrder:
     move: str = "global"
     session: str = "re-invite"
     silence_ms: float = 0.0  # media silence after which the access counts as gone; 0: only the kernel's word counts
+    patience_s: float = 20.0  # for each step: sessions do not linger much longer than that

@@ -41,6 +41,9 @@ class Handler(Protocol):
 
     def on_cancel(self, key: ServerKey, request: Request) -> None: ...
 
+    def on_unanswered(self, key: ServerKey, request: Request) -> None:
+        """An INVITE to us came to nothing: its flow broke before our answer left, or nobody acknowledged our 2xx."""
+
 
 class SipStack:
     """Sends requests and awaits their final responses; hands arriving requests to the handler."""
@@ -62,7 +65,7 @@ class SipStack:
 
     def transport(self, connection: str, address: str) -> Transport:
         """The sockets of a new connection; what arrives on them comes here."""
-        made = Transport(connection, address, self.received, self._on_garbage)
+        made = Transport(connection, address, self.received, self._on_garbage, self.stream_lost)
         self._transports[connection] = made
         return made
 
@@ -102,6 +105,17 @@ class SipStack:
         self._layer.acknowledge(key, ack, flow)
         self._work()
 
+    def cancel(self, key: ClientKey) -> bool:
+        """Cancel an INVITE of ours (RFC 3261 9.1); False if it is too late."""
+        wanted = self._layer.cancel(key, self._loop.time())
+        self._work()
+        return wanted
+
+    def abandon(self, key: ClientKey) -> None:
+        """Ask no more: the request is not repeated, an answer that still comes is nobody's."""
+        self._layer.transport_error(key, self._loop.time())
+        self._work()
+
     def respond(self, key: ServerKey, response: Response) -> None:
         """Answer a request that arrived."""
         self._layer.respond(key, response, self._loop.time())
@@ -112,6 +126,11 @@ class SipStack:
         for flow in self._layer.flows():
             if cast(Flow, flow).connection == connection:
                 self._layer.flow_failed(flow, self._loop.time())
+        self._work()
+
+    def stream_lost(self, flow: Flow) -> None:
+        """A TCP stream was closed: what still waits for an answer on it fails now (RFC 3261 17.1.4)."""
+        self._layer.flow_failed(flow, self._loop.time())
         self._work()
 
     def _work(self) -> None:
@@ -131,6 +150,12 @@ class SipStack:
                 self.handler.on_ack(request, cast(Flow, flow))
             case Cancelled(key=key, request=request) if self.handler:
                 self.handler.on_cancel(key, request)
+            case (
+                TimedOut(key=ServerKey() as key, request=request)
+                | TransportFailed(key=ServerKey() as key, request=request)
+            ) if self.handler:
+                if request.method == "INVITE":
+                    self.handler.on_unanswered(key, request)
             case TimedOut(key=key, request=request):
                 self._fail(key, f"nobody answered {request.method} {request.uri}")
             case TransportFailed(key=key, request=request):

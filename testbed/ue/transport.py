@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import errno
 import itertools
+import logging
 import socket
 import time
 from collections.abc import Callable
@@ -21,9 +22,12 @@ from testbed.errors import ProductFailure, RigError
 from testbed.ims.errors import ParseError
 from testbed.ims.message import Request, Response, StreamParser, parse
 
+log = logging.getLogger(__name__)
 Role = Literal["open", "client", "server"]
 Message = Request | Response
 CONNECT_DEADLINE_S = 10.0
+KEEP_ALIVE_S = 100.0  # RFC 5626 4.4.1: between 95 and 120 s where the edge proxy says nothing
+PONG_DEADLINE_S = 10.0  # the same
 PORTS = range(20000, 32768)  # below those that Linux gives to who names none
 _stream_numbers = itertools.count(1)
 # Kamailio's P-CSCF remembers for half a minute the ports that an offer came from or named, and takes a request from one
@@ -60,9 +64,10 @@ class Transport:
         address: str,
         on_message: Callable[[Message, Flow], None],
         on_garbage: Callable[[ParseError, Flow], None],
+        on_closed: Callable[[Flow], None] = lambda _: None,
     ) -> None:
         self.connection, self.address = connection, address
-        self._on_message, self._on_garbage = on_message, on_garbage
+        self._on_message, self._on_garbage, self._on_closed = on_message, on_garbage, on_closed
         self._udp: dict[int, socket.socket] = {}
         self._listeners: dict[int, asyncio.Server] = {}
         self._streams: dict[int, _Stream] = {}
@@ -200,11 +205,19 @@ def _one(datagram: bytes) -> list[Message]:
 
 
 class _Stream(asyncio.Protocol):
-    """One TCP stream with SIP on it (RFC 3261 18.3)."""
+    """One TCP stream with SIP on it (RFC 3261 18.3), kept alive by CRLFs (RFC 5626 4.4.1).
+
+    A stream that lies idle is closed by its other end; Kamailio then opens another one from a port that no association
+    protects, and the UE's kernel drops it.  So a stream of ours never lies idle, and one whose ping is not answered is
+    closed by us: the next request opens another one, from the same port, inside the association.
+    """
 
     def __init__(self, owner: Transport, role: Role, port: int) -> None:
         self._owner, self._role, self._port = owner, role, port
         self._parser = StreamParser()
+        self._timer: asyncio.TimerHandle | None = None
+        self._pinged = False
+        self._ponged = 0  # pings of the other end that we have answered
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -213,12 +226,23 @@ class _Stream(asyncio.Protocol):
         port = transport.get_extra_info("sockname")[1]
         self.flow = Flow(self._owner.connection, self._role, "tcp", remote, port, next(_stream_numbers))
         self._owner._streams[self.flow.stream] = self
+        if self.flow.protected:
+            self._wait(KEEP_ALIVE_S, self._ping)
 
     def data_received(self, data: bytes) -> None:
+        if self._pinged:  # whatever comes is as good as the pong
+            self._pinged = False
+            self._wait(KEEP_ALIVE_S, self._ping)
         self._owner._take(lambda: self._parser.feed(data), self.flow)
+        while self._ponged < self._parser.pings:
+            self._ponged += 1
+            self.write(b"\r\n")
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._owner._streams.pop(self.flow.stream, None)
+        if self._timer:
+            self._timer.cancel()
+        if self._owner._streams.pop(self.flow.stream, None) is not None:
+            self._owner._on_closed(self.flow)
 
     def write(self, data: bytes) -> None:
         self._transport.write(data)
@@ -226,3 +250,17 @@ class _Stream(asyncio.Protocol):
     def abort(self) -> None:
         with contextlib.suppress(OSError):
             self._transport.abort()
+
+    def _ping(self) -> None:
+        self._pinged = True
+        self.write(b"\r\n\r\n")
+        self._wait(PONG_DEADLINE_S, self._dead)
+
+    def _dead(self) -> None:
+        log.warning("%s %s: no answer to a keep-alive, the stream is given up", self.flow.connection, self.flow.remote)
+        self.abort()
+
+    def _wait(self, seconds: float, then: Callable[[], None]) -> None:
+        if self._timer:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(seconds, then)
