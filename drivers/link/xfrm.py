@@ -30,7 +30,7 @@ GONE = (errno.ESRCH, errno.ENOENT)
 EXISTS = (errno.EEXIST,)
 LACKS_ESP = "the kernel lacks ESP or this algorithm: see `testbed doctor`"
 PORTS_TAKEN = "if the same ports are in use by another association, take a new protected client port"
-PROTECT_PRIORITY, BLOCK_PRIORITY = 1000, 4000  # the lower number wins
+PROTECT_PRIORITY, SPARE_PRIORITY, BLOCK_PRIORITY = 1000, 3000, 4000  # the lower number wins; Kamailio's is 2080
 
 # Names of the kernel's algorithms and the truncation of the integrity check value that ESP uses (RFC 2403, RFC 2404).
 AUTHENTICATION = {"hmac-sha-1-96": ("hmac(sha1)", 96), "hmac-md5-96": ("hmac(md5)", 96)}
@@ -114,13 +114,18 @@ class _PolicyId(nlmsg):
 
 @dataclass(frozen=True)
 class Selector:
-    """Which packets: addresses and ports; a port of 0 means any, an address of None means any."""
+    """Which packets: addresses and ports; a port of 0 means any, an address of None means any.
+
+    A mask of less than 16 bits takes a whole block of ports, as a prefix does of addresses.
+    """
 
     src: str | None
     dst: str | None
     src_port: int = 0
     dst_port: int = 0
     family: int = field(default=0)
+    src_port_mask: int = 0xFFFF
+    dst_port_mask: int = 0xFFFF
 
     def fields(self) -> dict[str, Any]:
         family = self.family or _family(self.src or self.dst or "")
@@ -129,9 +134,9 @@ class Selector:
             "sel_daddr": _address(self.dst),
             "sel_saddr": _address(self.src),
             "sel_dport": self.dst_port,
-            "sel_dport_mask": 0xFFFF if self.dst_port else 0,
+            "sel_dport_mask": self.dst_port_mask if self.dst_port else 0,
             "sel_sport": self.src_port,
-            "sel_sport_mask": 0xFFFF if self.src_port else 0,
+            "sel_sport_mask": self.src_port_mask if self.src_port else 0,
             "sel_family": family,
             "sel_prefixlen_d": prefix if self.dst else 0,
             "sel_prefixlen_s": prefix if self.src else 0,
@@ -265,12 +270,19 @@ class Xfrm:
         )
         return self._policy(sa.selector, sa.direction, ACTION_ALLOW, PROTECT_PRIORITY, attribute(5, tmpl))
 
-    def block(self, selectors: Sequence[Selector]) -> None:
-        """Drop what reaches `selectors` without ESP: cleartext to a protected port is otherwise delivered.
+    def block(self, selectors: Sequence[Selector], direction: Literal["in", "out"] = "in") -> None:
+        """Drop what reaches (or leaves) `selectors` without ESP: cleartext to a protected port is otherwise delivered.
 
         A selector that is blocked already stays so.
         """
-        self._netlink.batch([self._policy(each, "in", ACTION_BLOCK, BLOCK_PRIORITY, b"", EXISTS) for each in selectors])
+        self._plain(selectors, direction, ACTION_BLOCK, BLOCK_PRIORITY)
+
+    def spare(self, selectors: Sequence[Selector], direction: Literal["in", "out"]) -> None:
+        """Let `selectors` through a block in the clear.  One that is spared already stays so."""
+        self._plain(selectors, direction, ACTION_ALLOW, SPARE_PRIORITY)
+
+    def _plain(self, selectors: Sequence[Selector], direction: str, action: int, priority: int) -> None:
+        self._netlink.batch([self._policy(each, direction, action, priority, b"", EXISTS) for each in selectors])
 
     def remove(self, sa: SecurityAssociation) -> None:
         """Delete an association; one that is already gone is no error."""

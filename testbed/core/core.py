@@ -1,6 +1,6 @@
 """The IMS core of a rig: HSS, S-CSCF and P-CSCFs, started in their namespaces, watched, and ended.
 
-    core = Core(plan, folder, rig.spawn, CoreOptions(), subscribers)
+    core = Core(plan, folder, rig, CoreOptions(), subscribers)
     core.start()
     core.wait_ready(20.0)
     ...
@@ -27,6 +27,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
+from drivers.host import netns
+from drivers.link import cleartext
 from drivers.protocols import Family
 from testbed.core.subscribers import Subscriber, to_lines
 from testbed.errors import RigError, UsageError
@@ -34,6 +36,7 @@ from testbed.topology.plan import SIP_PORT, Plan, ServerPlan
 
 CONFIGURATION = Path(__file__).with_name("kamailio")
 HSS_READY, CX_OPEN, KAMAILIO_READY = "\nready\n", "Cx is open", "<script>: ready"
+PORT_C, PORT_S = 5100, 6100  # the first of a P-CSCF's protected ports (TS 33.203 7.1)
 STOP_DEADLINE_S = 2.0
 LOOK_AGAIN_S = 0.1
 LAST_WORDS = 6  # lines
@@ -55,12 +58,16 @@ RULES = {
 }
 
 
-class Spawn(Protocol):
-    """How a daemon is started in the namespace of a host (as `Rig.spawn`)."""
+class Hosts(Protocol):
+    """Where the core runs (as :class:`testbed.rig.rig.Rig`)."""
 
-    def __call__(
+    def spawn(
         self, host: str, argv: Sequence[str], *, log: Path | None = None, stdin: int | None = None
-    ) -> subprocess.Popen[bytes]: ...
+    ) -> subprocess.Popen[bytes]:
+        """Start a daemon in the namespace of a host."""
+
+    def namespace(self, host: str) -> str:
+        """The kernel's name for the namespace of a host."""
 
 
 @dataclass(frozen=True)
@@ -137,11 +144,11 @@ class Core:
         self,
         plan: Plan,
         folder: Path,
-        spawn: Spawn,
+        hosts: Hosts,
         options: CoreOptions | None = None,
         subscribers: Sequence[Subscriber] = (),
     ) -> None:
-        self._plan, self._spawn, self._subscribers = plan, spawn, tuple(subscribers)
+        self._plan, self._hosts, self._subscribers = plan, hosts, tuple(subscribers)
         self.options = options or CoreOptions()
         folder = folder.absolute()  # the daemons work from the root folder
         self._logs, self._files = folder / "logs", folder / "core"
@@ -252,7 +259,13 @@ class Core:
         values["WARM_UP_PROTO"] = self.options.transport
         accesses = sum(1 for access in self._plan.accesses.values() if access.pcscf == server.name)
         # Each connection and, while it renews its associations, a second set of it.
-        self._kamailio(server, "pcscf", listen, values, {"CONNECTIONS": self.options.connections or 2 * accesses})
+        connections = self.options.connections or 2 * accesses
+        numbers = {"PORT_C": PORT_C, "PORT_S": PORT_S, "CONNECTIONS": connections}
+        if "protected-only" not in self.options.without:
+            with netns.inside(self._hosts.namespace(server.name)):  # undone with the namespace
+                ports = [range(first, first + connections) for first in (PORT_C, PORT_S)]
+                cleartext.forbid(ports, list(server.addresses.values()))
+        self._kamailio(server, "pcscf", listen, values, numbers)
 
     def _kamailio(
         self,
@@ -287,7 +300,7 @@ class Core:
         log.touch()
         from_byte = log.stat().st_size
         host = self._hss.name if name == "hss" else name
-        self._daemons.append(_Daemon(name, self._spawn(host, argv, log=log, stdin=stdin), log, ready, from_byte))
+        self._daemons.append(_Daemon(name, self._hosts.spawn(host, argv, log=log, stdin=stdin), log, ready, from_byte))
 
     @property
     def _scscf_identity(self) -> str:

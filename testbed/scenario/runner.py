@@ -162,7 +162,7 @@ class Run:
     async def _start(self, undo: AsyncExitStack) -> Core:
         """Captures, core and UEs start at the same time and are waited for together."""
         subscriptions = self.subscriptions
-        core = Core(self.plan, self.folder.path, self.rig.spawn, self._core_options(), tuple(subscriptions.values()))
+        core = Core(self.plan, self.folder.path, self.rig, self._core_options(), tuple(subscriptions.values()))
         undo.callback(core.stop)
         with self.stage("core", "Kamailio P-CSCFs and S-CSCF, HSS"):
             core.start()

@@ -67,6 +67,15 @@ class Bench:
         assert line.security
         return len(known.intersection(line.security.spis))
 
+    def lose_associations(self, line: Line) -> None:
+        """Take away what the kernel holds for a line at its P-CSCF, behind the P-CSCF's back."""
+        pcscf = next(s.name for s in self.plan.servers.values() if line.pcscf in s.addresses.values())
+        for kind in ("state", "policy"):
+            for end in ("src", "dst"):
+                argv = ["ip", "-n", self.rig.namespace(pcscf), "xfrm", kind, "deleteall", end, line.address]
+                subprocess.run(argv, check=True)
+        assert self.associations(line) == 0
+
     def wait_for_the_end(self, line: Line, deadline_s: float) -> None:
         """Wait until the P-CSCF has dropped the associations of a line."""
         until = time.monotonic() + deadline_s
@@ -95,7 +104,7 @@ def core_bench(folder: Path, options: CoreOptions, topology: str = "two-access")
     with rig.hold():
         rig.bring_up()
         subscribers = subscribers_of(plan)
-        core = Core(plan, folder, rig.spawn, options, subscribers)
+        core = Core(plan, folder, rig, options, subscribers)
         core.start()
         try:
             core.wait_ready(READY_S)

@@ -75,7 +75,7 @@ def living(folder: Path, topology: str = "two-access", options: CoreOptions | No
     rig = Rig(plan, "test", folder / "state")
     with rig.hold():
         rig.bring_up()
-        core = Core(plan, folder, rig.spawn, options or CoreOptions(connections=PORT_PAIRS), tuple(known.values()))
+        core = Core(plan, folder, rig, options or CoreOptions(connections=PORT_PAIRS), tuple(known.values()))
         core.start()
         try:
             core.wait_ready(READY_S)

@@ -35,7 +35,7 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Plan, Rig]]:
 
 def made(rig: tuple[Plan, Rig], folder: Path, options: CoreOptions = COLD) -> Core:
     plan, spawner = rig
-    return Core(plan, folder, spawner.spawn, options, subscribers_of(plan))
+    return Core(plan, folder, spawner, options, subscribers_of(plan))
 
 
 def test_a_core_can_be_stopped_and_started_again(rig: tuple[Plan, Rig], tmp_path: Path) -> None:
