@@ -108,7 +108,7 @@ def run(
     if name is None:
         raise click.UsageError("Missing argument 'SCENARIO'; --list shows those that ship.")
     scenario = chosen(name, settings, ip=int(ip) if ip else None, **options)
-    path = fitting_topology(scenario, topology)
+    path = fitting_topology(scenario, topology, clock)
     check_tools(rig)
     # The HSS writes sequence numbers back into a store.
     writable = [runs.absolute(), *([subscribers.parent] if subscribers else [])]
@@ -142,13 +142,17 @@ def chosen(name: str, settings: tuple[str, ...], **options: Any) -> Scenario:
     return _with_settings(find(name).with_options(**options), settings)
 
 
-def fitting_topology(scenario: Scenario, name: str) -> Path:
+def fitting_topology(scenario: Scenario, name: str, clock: Clock) -> Path:
     """The topology's file, checked, and that the scenario can run on it.  Raises UsageError."""
+    from testbed.topology.clock import refuse_simulated
     from testbed.topology.load import load, resolve
     from testbed.topology.planning import make_plan
 
     path = resolve(name)
-    scenario.fit(make_plan(load(path)))
+    topology = load(path)
+    if clock == "simulated":
+        refuse_simulated(topology)
+    scenario.fit(make_plan(topology))
     return path.resolve()
 
 

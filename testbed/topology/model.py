@@ -7,7 +7,7 @@ limits to 15 characters (IFNAMSIZ).  Keys (Ki, OPc) never stand in a topology fi
 from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -26,7 +26,10 @@ class Strict(BaseModel):
 
 
 class Access(Strict):
-    """What access networks of every kind have: their quality, a P-CSCF, and an address for the one UE on them."""
+    """What access networks of every kind have: their quality, a P-CSCF, and an address for the one UE on them.
+
+    A kind must say whether hardware outside this machine's kernel plays it, for time cannot be simulated there.
+    """
 
     pcscf: Name = Field(description="The server of role `pcscf` that the UE on this access is told of.")
     delay_ms: Milliseconds = Field(
@@ -43,16 +46,31 @@ class Access(Strict):
         default=None, description="The UE's address and prefix length; derived when not given."
     )
 
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        if "is_physical" not in vars(cls):
+            raise TypeError(f"{cls.__name__}: say whether an access of this kind is_physical")
+
+    @property
+    def is_physical(self) -> bool:
+        """Whether a real radio or network plays it, which keeps its own time."""
+        raise NotImplementedError
+
 
 class WiredAccess(Access):
     """A cable to a router of the access network, in a namespace of its own; the link behind it is shaped by netem."""
 
     kind: Literal["wired"]
+
     access_type: str = Field(
         default="IEEE-802.3",
         pattern=r"^[A-Za-z0-9.-]+$",
         description="What the UE calls it in P-Access-Network-Info (TS 24.229 7.2A.4).",
     )
+
+    @property
+    def is_physical(self) -> bool:
+        return False
 
 
 # With a second kind this becomes a union that `kind` tells apart: Annotated[A | B, Field(discriminator="kind")].
