@@ -14,9 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from testbed.errors import RigError
 from testbed.rig import doctor_tools
 from testbed.rig.doctor_tools import SETUP, Check
-from testbed.rig.kernel import choose, guest_process, status
+from testbed.rig.kernel import choose, guest_process, kernel_source, rig_kernel, status, uml
 from testbed.topology.plan import Plan
 
 GUEST_DEADLINE_S = 90.0
@@ -61,7 +62,8 @@ def diagnose(plan: Plan | None = None) -> Diagnosis:
     """Look at this machine; with a plan, only what that topology's rig needs of a kernel counts."""
     needed = features(plan)
     with ThreadPoolExecutor() as pool:  # most of it is waiting for programs that say their version
-        looks = [pool.submit(look) for look in (_host, _guest, doctor_tools.programs, doctor_tools.python_packages)]
+        ours = (_host, _guest, _rig_kernel)
+        looks = [pool.submit(look) for look in (*ours, doctor_tools.programs, doctor_tools.python_packages)]
         checks = [check for look in looks for check in look.result()]
     kept = tuple(check for check in checks if check.feature is None or check.feature in needed)
     kernels: tuple[choose.Kernel, ...] = ("host",) if choose.current() != "host" else ("host", "uml")
@@ -105,8 +107,27 @@ def _guest() -> list[Check]:
         mend = "`testbed kernel exec -- true` shows the guest's own words"
         return [Check(group, "User-mode Linux", "missing", f"does not start: {failed}", mend, ("uml",))]
     begun = Check(group, "User-mode Linux", "there", f"{kernel.release}, started")
-    mends = dict.fromkeys(choose.FEATURES, f"reinstall user-mode-linux, or {SETUP}")
+    again = f"{uml.REMOVE_IT} && {uml.BUILD_IT}" if kernel.build == "rig" else f"reinstall user-mode-linux, or {SETUP}"
+    mends = dict.fromkeys(choose.FEATURES, again)
     return [begun, *_features(group, "uml", answers, mends), _user_namespace(group)]
+
+
+def _rig_kernel() -> list[Check]:
+    """The build of our own that guests prefer, and whether time can be simulated: no wired rig needs it."""
+    if choose.current() != "host":
+        return []
+    group, name = "guest kernel", "rig kernel"
+    if kernel := rig_kernel.find():
+        detail = f"{kernel.release}, built {kernel.built[:10]}: time can be simulated, with Wi-Fi and USB"
+        return [Check(group, name, "there", detail)]
+    detail, mend = "not built: no simulated time, no virtual Wi-Fi or USB", uml.BUILD_IT
+    try:
+        kernel_source.find_source()
+    except RigError as lacking:
+        mend = f"{lacking.mend}, then {uml.BUILD_IT}"
+    if packages := kernel_source.missing_tools():
+        mend = f"apt-get install {' '.join(packages)}; {mend}"
+    return [Check(group, name, "absent", detail, mend)]
 
 
 def _user_namespace(group: str) -> Check:

@@ -9,14 +9,19 @@ import pytest
 from click.testing import CliRunner
 
 from testbed.cli import doctor as doctor_cli
+from testbed.errors import RigError
 from testbed.rig import doctor, doctor_tools
-from testbed.rig.kernel import choose, status, uml
+from testbed.rig.kernel import choose, kernel_source, rig_kernel, status, uml
 from testbed.topology.load import loads, shipped
 from testbed.topology.planning import make_plan
 
 ALL = dict.fromkeys(choose.FEATURES)
 GUEST = status.KernelStatus("uml", "6.1.1", "", None, {})
 MISSING_GUEST = status.KernelStatus("uml", "", "linux.uml is not installed", "apt-get install user-mode-linux", {})
+
+DEBIAN = uml.Build("debian", Path("/usr/bin/linux.uml"), "6.1.1", Path("/usr/lib/uml/modules"))
+BUILT = "2026-11-24T09:12:11+00:00"
+RIG = rig_kernel.RigKernel(Path("/cache"), "6.12.117-rig", "6.12.117-1", "0123", BUILT, 300.0)
 
 
 @pytest.fixture(autouse=True)
@@ -28,6 +33,8 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(status, "guest", lambda: GUEST)
     monkeypatch.setattr(doctor, "_ask_guest", lambda: ALL)
     monkeypatch.setattr(doctor_tools, "find", lambda name: "/bin/true")
+    monkeypatch.setattr(doctor_tools, "best", lambda: DEBIAN)
+    monkeypatch.setattr(rig_kernel, "find", lambda: RIG)
     monkeypatch.setattr(doctor_tools, "kamailio_modules", lambda: doctor_tools.Check("programs", "m", "there", ""))
 
 
@@ -78,6 +85,45 @@ def test_a_missing_program_matters_to_the_kernels_that_need_it(monkeypatch: pyte
     code, text = ask()
     assert code == 3
     assert "make setup, or apt-get install kamailio" in text
+
+
+def test_a_guest_that_has_everything_built_in_needs_no_modprobe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor_tools, "best", lambda: uml.Build("rig", Path("/cache/linux"), RIG.release))
+    monkeypatch.setattr(doctor_tools, "find", lambda name: None if name == "modprobe" else "/bin/true")
+    found = json.loads(ask("--json")[1])
+    assert "modprobe" not in {check["name"] for check in found["checks"]}
+    assert {ability["kernel"]: ability["can"] for ability in found["abilities"]} == {"host": True, "uml": True}
+
+
+def test_the_rig_kernel_is_told_with_what_it_gives() -> None:
+    (check,) = (check for check in json.loads(ask("--json")[1])["checks"] if check["name"] == "rig kernel")
+    assert check["state"] == "there"
+    assert check["detail"] == "6.12.117-rig, built 2026-11-24: time can be simulated, with Wi-Fi and USB"
+
+
+@pytest.mark.parametrize(
+    ("source", "packages", "mend"),
+    [
+        (True, [], "testbed kernel build"),
+        (True, ["flex", "bc"], "apt-get install flex bc; testbed kernel build"),
+        (False, [], "apt-get install linux-source-6.12, then testbed kernel build"),
+    ],
+)
+def test_a_rig_kernel_that_is_not_built_names_the_commands_and_keeps_nobody_from_a_wired_rig(
+    monkeypatch: pytest.MonkeyPatch, source: bool, packages: list[str], mend: str
+) -> None:
+    def find_source() -> None:
+        if not source:
+            raise RigError("there is no kernel source", mend="apt-get install linux-source-6.12")
+
+    monkeypatch.setattr(rig_kernel, "find", lambda: None)
+    monkeypatch.setattr(kernel_source, "find_source", find_source)
+    monkeypatch.setattr(kernel_source, "missing_tools", lambda: packages)
+    code, text = ask("--json")
+    (check,) = (check for check in json.loads(text)["checks"] if check["name"] == "rig kernel")
+    assert (check["state"], check["mend"]) == ("absent", mend)
+    assert "no simulated time" in check["detail"]
+    assert code == 0
 
 
 def test_a_guest_that_does_not_start_is_said_with_its_own_words(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,7 +42,7 @@ Clock = Literal["real", "simulated"]
 # In simulated time the jitter entropy collector of 6.12 waits for a clock that stands still while it computes.
 SIMULATED = ("time-travel=inf-cpu", "initcall_blacklist=jent_mod_init")
 SEEDED_START_S = 1_767_225_600  # 2026-01-01: the date is part of what must repeat
-BUILD_IT = "testbed kernel build"
+BUILD_IT, REMOVE_IT = "testbed kernel build", "testbed kernel remove"
 START_DEADLINE_S = 60.0  # 2 s on an idle machine
 MEMORY_MIB, LEAST_MEMORY_MIB = 2048, 640
 # What the guest's kernel says before it gives up, and what is to be done about it.
