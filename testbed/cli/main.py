@@ -12,6 +12,9 @@ from testbed.errors import TestbedError
 # verb -> (module, attribute, one line of help).  The help stands here so that `testbed --help` imports nothing else.
 VERBS = {
     "run": ("testbed.cli.run", "run", "Run a scenario on a rig and measure the handoff."),
+    "conformance": ("testbed.cli.conformance", "conformance", "Show all of the proposal, row by row."),
+    "scenario": ("testbed.cli.scenario", "scenario", "List, show and check scenarios."),
+    "scenarios": ("testbed.cli.scenario", "scenarios", "List the scenarios that ship."),
     "doctor": ("testbed.cli.doctor", "doctor", "Say what this machine can do, and how to mend what it lacks."),
     "topology": ("testbed.cli.topology", "topology", "Check, draw and describe topology files."),
     "subscriber": ("testbed.cli.subscriber", "subscriber", "Subscribers of the home network's HSS."),
@@ -54,6 +57,7 @@ def main() -> None:
     except TestbedError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
+
 
 if __name__ == "__main__":
     main()

@@ -25,8 +25,9 @@ from testbed.results.summary import summarise
 from testbed.results.table import result_table, summary_table
 from testbed.rig.kernel.choose import current_clock
 from testbed.rig.kernel.wall import wall_s
-from testbed.scenario.model import Scenario
+from testbed.scenario.catalogue import AnyScenario
 from testbed.scenario.runner import RunOptions, record_scenario, run_scenario
+from testbed.scenario.stepped import SteppedScenario
 
 # A bench that fails says nothing of the product, and figures that cannot be trusted not much: they come first.
 WORST_FIRST = (Verdict.RIG_ERROR, Verdict.INVALID, Verdict.FAILED, Verdict.PASSED)
@@ -38,7 +39,7 @@ class Repeats:
     """Carries out runs and tells of them: on standard error while they go on, on standard output what came of them."""
 
     def __init__(
-        self, scenario: Scenario, topology: Path, runs: Path, options: RunOptions, *, as_json: bool = False
+        self, scenario: AnyScenario, topology: Path, runs: Path, options: RunOptions, *, as_json: bool = False
     ) -> None:
         self.scenario, self.topology, self.runs, self.options = scenario, topology, runs, options
         self.results: list[Result] = []
@@ -118,14 +119,15 @@ class Repeats:
     def _title(self, number: int, times: int) -> str:
         scenario = self.scenario
         counted = f"run {number} of {times}: " if times > 1 else ""
-        how = f"{scenario.trigger}, {scenario.transport}, IPv{scenario.ip}, ESP {scenario.ealg}"
+        what = f"{len(scenario.steps)} steps" if isinstance(scenario, SteppedScenario) else scenario.trigger
+        how = f"{what}, {scenario.transport}, IPv{scenario.ip}, ESP {scenario.ealg}"
         how += ", simulated time" if current_clock() == "simulated" else ""
         return f"{counted}{scenario.name} on {self.topology.stem}: {how}"
 
     def _strips(self, folder: RunFolder) -> Iterator[RenderableType]:
         width = max(20, self._out.width - STRIP_MARGIN)
         for strip in media_strips(folder, width):
-            yield from (Text(line, no_wrap=True, overflow="crop") for line in strip_lines(strip, self.scenario.trigger))
+            yield from (Text(line, no_wrap=True, overflow="crop") for line in strip_lines(strip, strip.label))
             yield Text()
 
     def _say_interrupted(self) -> None:

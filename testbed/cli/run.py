@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,19 +14,53 @@ from testbed.errors import RigError, UsageError
 
 if TYPE_CHECKING:
     from testbed.rig.kernel.uml import Clock
-    from testbed.scenario.model import Scenario
+    from testbed.scenario.catalogue import AnyScenario
+    from testbed.scenario.site import RunOptions
 
-DEFAULT_TOPOLOGY = "two-access"
 # What every run starts, and the package that has it on Debian.  The core and the captures say the rest themselves.
 TOOLS = {"kamailio": "kamailio kamailio-ims-modules kamailio-python3-modules", "dumpcap": "wireshark-common"}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The options that are not the scenario's."""
+
+    topology: str | None
+    kernel: str
+    clock: Clock
+    runs: Path
+    repeat: int
+    as_json: bool
+    settings: tuple[str, ...]
+    no_decryption_keys: bool
+    all_captures: bool
+    subscribers: Path | None
+    without: tuple[str, ...]
+    rig: str
+    one_of: str | None
+    run_folder: Path | None
+
+    @property
+    def writable(self) -> list[Path]:
+        """What a guest must be able to write: the HSS writes sequence numbers back into a store."""
+        return [self.runs.absolute(), *([self.subscribers.parent] if self.subscribers else [])]
+
+    def run_options(self) -> RunOptions:
+        from testbed.scenario.site import RunOptions
+
+        return RunOptions(
+            rig=self.rig,
+            keep_keys=not self.no_decryption_keys,
+            all_captures=self.all_captures,
+            subscribers=self.subscribers,
+            without=frozenset(self.without),
+        )
 
 
 @click.command()
 @click.argument("name", metavar="[SCENARIO]", required=False)
 @click.option("--list", "list_them", is_flag=True, help="List the scenarios that ship, and run none.")
-@click.option(
-    "--topology", metavar="FILE", default=DEFAULT_TOPOLOGY, show_default=True, help="A file, or one that ships."
-)
+@click.option("--topology", metavar="FILE", help="A file, or one that ships; the scenario's own when not given.")
 @click.option("--kernel", type=click.Choice(["auto", "host", "uml"]), default="auto", show_default=True)
 @click.option(
     "--clock",
@@ -68,28 +102,13 @@ TOOLS = {"kamailio": "kamailio kamailio-ims-modules kamailio-python3-modules", "
     type=click.Path(path_type=Path, exists=True, dir_okay=False, resolve_path=True),
     help="A file of `testbed subscriber` that the HSS serves from; subscribers of the run's own when not given.",
 )
+@click.option(
+    "--without", metavar="RULE", multiple=True, help="A rule of the core that is left out (see `testbed conformance`)."
+)
 @click.option("--one-of", hidden=True, metavar="NUMBER/TIMES", help="One run of several, analysed elsewhere.")
 @click.option("--run-folder", hidden=True, type=click.Path(path_type=Path), help="Where that run's evidence goes.")
 @click.option("--rig", metavar="NAME", default="tb", show_default=True, help="One rig is held by one run at a time.")
-def run(
-    name: str | None,
-    list_them: bool,
-    topology: str,
-    kernel: str,
-    clock: Clock,
-    runs: Path,
-    repeat: int,
-    as_json: bool,
-    settings: tuple[str, ...],
-    no_decryption_keys: bool,
-    all_captures: bool,
-    subscribers: Path | None,
-    rig: str,
-    one_of: str | None,
-    run_folder: Path | None,
-    ip: str | None,
-    **options: Any,
-) -> None:
+def run(name: str | None, list_them: bool, ip: str | None, **options: Any) -> None:
     """Run SCENARIO on a rig and measure the handoff.
 
     SCENARIO is one that ships (see --list) or the path of a file; options change it.  Each run leaves a folder with
@@ -104,51 +123,53 @@ def run(
     2 is wrong usage: nothing was started.  130 is Ctrl-C: everything is undone and the evidence so far is kept.
     """
     if list_them:
-        return _list(as_json)
+        return list_scenarios(as_json=options["as_json"])
     if name is None:
         raise click.UsageError("Missing argument 'SCENARIO'; --list shows those that ship.")
-    scenario = chosen(name, settings, ip=int(ip) if ip else None, **options)
-    path = fitting_topology(scenario, topology, clock)
-    check_tools(rig)
-    # The HSS writes sequence numbers back into a store.
-    writable = [runs.absolute(), *([subscribers.parent] if subscribers else [])]
-    elsewhere = _elsewhere(kernel, clock)
-    if elsewhere and clock == "real":
+    asked = Asked(**{each.name: options.pop(each.name) for each in fields(Asked)})
+    scenario = chosen(name, asked.settings, ip=int(ip) if ip else None, **options)
+    path = fitting_topology(scenario, asked.topology, asked.clock)
+    check_tools(asked.rig)
+    sys.exit(_carried_out(scenario, path, asked))
+
+
+def _carried_out(scenario: AnyScenario, topology: Path, asked: Asked) -> int:
+    """The runs, here or in guests; the exit code."""
+    elsewhere = needs_guest(asked.kernel, asked.clock)
+    if elsewhere and asked.clock == "real":
         from testbed.rig.kernel.choose import repeat_in_guest
 
-        sys.exit(repeat_in_guest(writable, clock=clock))
+        return repeat_in_guest(asked.writable, clock=asked.clock)
 
     from testbed.cli.repeats import Repeats
-    from testbed.scenario.runner import RunOptions
 
-    choices = RunOptions(rig=rig, keep_keys=not no_decryption_keys, all_captures=all_captures, subscribers=subscribers)
-    repeats = Repeats(scenario, path, runs, choices, as_json=as_json)
+    repeats = Repeats(scenario, topology, asked.runs, asked.run_options(), as_json=asked.as_json)
     if elsewhere:
         from testbed.cli.simulated import carry_out
 
-        sys.exit(carry_out(repeats, repeat, scenario.seed, writable))
-    if one_of and run_folder:
+        return carry_out(repeats, asked.repeat, scenario.seed, asked.writable)
+    if asked.one_of and asked.run_folder:
         from testbed.results.folder import RunFolder
 
-        number, _, times = one_of.partition("/")
-        sys.exit(repeats.record(int(number), int(times), RunFolder(run_folder)))
-    sys.exit(repeats.carry_out(repeat))
+        number, _, times = asked.one_of.partition("/")
+        return repeats.record(int(number), int(times), RunFolder(asked.run_folder))
+    return repeats.carry_out(asked.repeat)
 
 
-def chosen(name: str, settings: tuple[str, ...], **options: Any) -> Scenario:
+def chosen(name: str, settings: tuple[str, ...], **options: Any) -> AnyScenario:
     """The scenario with the options of the command line.  Raises UsageError for what does not exist or fit together."""
     from testbed.scenario.catalogue import find
 
     return _with_settings(find(name).with_options(**options), settings)
 
 
-def fitting_topology(scenario: Scenario, name: str, clock: Clock) -> Path:
+def fitting_topology(scenario: AnyScenario, name: str | None, clock: Clock) -> Path:
     """The topology's file, checked, and that the scenario can run on it.  Raises UsageError."""
     from testbed.topology.clock import refuse_simulated
     from testbed.topology.load import load, resolve
     from testbed.topology.planning import make_plan
 
-    path = resolve(name)
+    path = resolve(name or scenario.topology)
     topology = load(path)
     if clock == "simulated":
         refuse_simulated(topology)
@@ -169,7 +190,7 @@ def check_tools(rig: str) -> None:
         raise RigError(f"{' and '.join(missing)} cannot be found", where="this machine", mend=mend)
 
 
-def _elsewhere(wanted: str, clock: Clock) -> bool:
+def needs_guest(wanted: str, clock: Clock) -> bool:
     """Whether the runs need a guest: this kernel will not do, or time shall be simulated."""
     from testbed.rig.kernel.choose import choose
 
@@ -180,24 +201,24 @@ def _elsewhere(wanted: str, clock: Clock) -> bool:
     return True
 
 
-def _with_settings(scenario: Scenario, settings: tuple[str, ...]) -> Scenario:
+def _with_settings(scenario: AnyScenario, settings: tuple[str, ...]) -> AnyScenario:
     """`--set settle_s=3 --set expect.max_lost=0`: keys as a scenario file has them, values in YAML."""
     from testbed.topology.faults import FileFaults, nearest
 
     data = scenario.as_data()
-    fields = {field.alias or name: name for name, field in type(scenario).model_fields.items()}
+    known = {field.alias or name: name for name, field in type(scenario).model_fields.items()}
     changes: dict[str, Any] = {}
     for setting in settings:
         key, equals, value = setting.partition("=")
         top, dot, below = key.partition(".")
-        if not equals or top not in fields or (dot and top != "expect"):
-            mend = nearest(top, list(fields), "the keys are") if equals else "write --set KEY=VALUE"
+        if not equals or top not in known or (dot and top != "expect"):
+            mend = nearest(top, list(known), "the keys are") if equals else "write --set KEY=VALUE"
             raise UsageError(f"`{key}` is no key of a scenario", where="--set", mend=mend)
         if dot:
             data["expect"] = {**data["expect"], below: _value(value)}
             changes["expect"] = data["expect"]
         else:
-            changes[fields[top]] = _value(value)
+            changes[known[top]] = _value(value)
     written = {f"--{setting.partition('=')[0].replace('_', '-')}": setting.partition("=")[0] for setting in settings}
     try:
         return scenario.with_options(**changes) if changes else scenario
@@ -214,14 +235,19 @@ def _value(text: str) -> Any:
         return text
 
 
-def _list(as_json: bool) -> None:
+def list_scenarios(*, as_json: bool) -> None:
+    """The scenarios that ship, with the rows of the proposal's table that they show."""
     from testbed.scenario.catalogue import catalogue
 
     scenarios = catalogue()
     if as_json:
-        records = [{"name": name, "title": scenario.title} for name, scenario in scenarios.items()]
+        records = [
+            {"name": name, "title": scenario.title, "rows": scenario.rows, "topology": scenario.topology}
+            for name, scenario in scenarios.items()
+        ]
         click.echo(json.dumps({"scenarios": records}, indent=2))
         return
     width = max(map(len, scenarios), default=0)
     for name, scenario in scenarios.items():
-        click.echo(f"{name:{width}}  {scenario.title}")
+        rows = ",".join(map(str, scenario.rows))
+        click.echo(f"{name:{width}}  {rows:5}  {scenario.title}")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class MediaStrip:
     slot_ms: float
     trigger: int
     shares: dict[str, tuple[float, ...]]
+    label: str = ""  # of the trigger
 
 
 def level_marks(shares: Sequence[float]) -> str:
@@ -65,11 +66,13 @@ def media_strips(folder: RunFolder, width: int) -> list[MediaStrip]:
         return []
     received = {"uplink": at_far.received.time_ns, "downlink": at_ue.received.time_ns}
     strips = []
-    for window in windows(at_ue.markers, context.handoffs, at_ue.last_ns):
+    found = windows(at_ue.markers, context.handoffs, at_ue.last_ns)
+    for plan, window in zip(context.handoffs, found, strict=False):
         gaps = [gap for times in received.values() if (gap := largest_gap(times, window)) is not None]
         if gaps:
             last_ms = max(0.0, max(gap.end_ns - window.trigger_ns for gap in gaps) / 1e6)
-            strips.append(strip_of(received, window.trigger_ns, last_ms, width))
+            strip = strip_of(received, window.trigger_ns, last_ms, width)
+            strips.append(replace(strip, label=str(plan.trigger)))
     return strips
 
 

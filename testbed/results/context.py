@@ -11,6 +11,7 @@ from datetime import datetime
 
 from testbed.measure.capture import CaptureStats
 from testbed.measure.expected import Expectations, PlannedHandoff
+from testbed.measure.sip_check import Check
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,20 @@ class ConnectionInfo:
     spi: tuple[int, ...] = ()
 
 
+@dataclass
+class StepRecord:
+    """A step of a scenario, and what came of it; `checks` are those that the captures decide."""
+
+    number: int
+    verb: str
+    text: str
+    state: str = "not reached"  # passed | failed | not reached
+    found: str = ""
+    fault: str = ""  # what was expected and what was there
+    figure: str | None = None  # what its duration is called
+    checks: tuple[Check, ...] = ()
+
+
 @dataclass(frozen=True)
 class RunContext:
     """Everything `analyse` needs beside the run's folder."""
@@ -65,4 +80,6 @@ class RunContext:
     rig_errors: tuple[str, ...] = ()  # sentences of RigError and DriverError
     ptime_ms: float = 20.0
     timings_s: dict[str, float] = field(default_factory=dict)  # stage of the run -> seconds, by the program's clock
+    rows: tuple[int, ...] = ()  # of the proposal's table
+    steps: tuple[StepRecord, ...] = ()
     notes: tuple[str, ...] = ()  # what a reader of the result must know, such as a stand-in database

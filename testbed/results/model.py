@@ -103,6 +103,20 @@ class Connection(_Record):
     spi: list[int] = []
 
 
+class StepResult(_Record):
+    """A step of a scenario: what it was, and what came of it."""
+
+    number: int
+    verb: str
+    text: str
+    state: str  # passed | failed | not reached
+    found: str = ""  # what there was to tell of it
+    fault: str = ""  # what was expected and what was there
+    figure: str | None = None  # what its duration is called
+    t_ms: float | None = None  # its begin, from the first trigger, or else from the first step
+    took_ms: float | None = None  # by the kernel's stamps
+
+
 class LatenessRecord(_Record):
     """Of the worse end; `ends` has both."""
 
@@ -134,6 +148,8 @@ class Result(_Record):
     reasons: list[str] = []
     handoffs: list[Handoff] = []
     connections: list[Connection] = []
+    rows: list[int] = []  # of the proposal's table
+    steps: list[StepResult] = []
     sender_lateness_ms: LatenessRecord
     capture_drops: int | None
     captures: dict[str, CaptureRecord] = {}

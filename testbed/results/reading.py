@@ -30,6 +30,7 @@ from testbed.measure.verdict import (
 from testbed.measure.words import Verdict
 from testbed.results.context import RunContext
 from testbed.results.folder import RunFolder
+from testbed.results.steps import JudgedStep, faults, judge_steps
 
 ENDS = ("ue", "far")
 Read = TypeVar("Read")
@@ -44,6 +45,7 @@ class Reading:
     keys: EspKeys = field(default_factory=EspKeys)
     handoffs: list[HandoffFigures] = field(default_factory=list)
     shares: list[list[Share]] = field(default_factory=list)
+    steps: list[JudgedStep] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
 
 
@@ -57,6 +59,8 @@ def read_run(folder: RunFolder, context: RunContext) -> Reading:
     _read_ends(folder, context, reading)
     _read_servers(folder, reading)
     _measure(context, reading)
+    reading.steps = judge_steps(context, reading.ends, reading.handoffs)
+    found += [Finding(Verdict.FAILED, sentence) for sentence in faults(reading.steps)]
     _judge(context, reading)
     return reading
 

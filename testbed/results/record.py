@@ -24,6 +24,7 @@ from testbed.results.model import (
     MeasuredPair,
     NumberPair,
     Result,
+    StepResult,
 )
 from testbed.results.reading import ENDS, Reading
 
@@ -52,6 +53,8 @@ def result_record(
             Connection(access=c.access, pcscf=c.pcscf, state=c.state, bindings=list(c.bindings), spi=list(c.spi))
             for c in context.connections
         ],
+        rows=list(context.rows),
+        steps=_steps(reading),
         sender_lateness_ms=_lateness(context),
         capture_drops=_drops(context, reading),
         captures=_captures(context, reading),
@@ -103,6 +106,25 @@ def _handoff(figures: HandoffFigures, shares: Sequence[Share], first_ns: int) ->
 
 def _ratio(value: float | None, least: float) -> float | None:
     return value / least if value is not None and least > 0 else None
+
+
+def _steps(reading: Reading) -> list[StepResult]:
+    triggers = [handoff.window.trigger_ns for handoff in reading.handoffs]
+    zero_ns = min(triggers or [step.begun_ns for step in reading.steps if step.begun_ns is not None], default=0)
+    return [
+        StepResult(
+            number=step.record.number,
+            verb=step.record.verb,
+            text=step.record.text,
+            state=step.state,
+            found=step.record.found,
+            fault=step.fault,
+            figure=step.record.figure,
+            t_ms=None if step.begun_ns is None else _ms((step.begun_ns - zero_ns) / 1e6),
+            took_ms=_ms(step.took_ms),
+        )
+        for step in reading.steps
+    ]
 
 
 def _measured(figures: DirectionFigures) -> Measured:

@@ -35,8 +35,20 @@ def result_table(result: Result, evidence: Path | None = None) -> RenderableType
         ]
     if len(result.handoffs) > len(shown):
         parts.append(_many(result))
+    if result.steps:
+        parts.append(steps_text(result))
     parts += [verdict_text(result), *_evidence(result, evidence)]
     return Group(*parts)
+
+
+def steps_text(result: Result) -> RenderableType:
+    """How many steps passed, and the durations that have a name."""
+    passed = sum(step.state == "passed" for step in result.steps)
+    lines = [Text(f"{passed} of {len(result.steps)} steps passed")]
+    for step in result.steps:
+        if step.figure is not None and step.took_ms is not None:
+            lines.append(Text(f" {step.figure}: {words.milliseconds(step.took_ms)}"))
+    return Group(*lines)
 
 
 def _many(result: Result) -> RenderableType:

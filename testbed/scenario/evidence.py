@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 from testbed.measure.expected import PlannedHandoff
 from testbed.results.context import ConnectionInfo, KernelInfo, RunContext
+from testbed.scenario.common import FAR, MOVING
 from testbed.scenario.model import Scenario
-from testbed.scenario.parties import FAR, MOVING
+from testbed.scenario.stepped import SteppedScenario
 from testbed.topology.plan import Plan
 
 if TYPE_CHECKING:
-    from testbed.scenario.runner import Recorded
+    from testbed.scenario.record import Recorded
 
 
 def clock_offset_s() -> float:
@@ -28,9 +29,12 @@ def clock_offset_s() -> float:
     return min(readings)[1]
 
 
-def run_context(scenario: Scenario, plan: Plan, recorded: Recorded, kernel: KernelInfo, ended: datetime) -> RunContext:
+def run_context(
+    scenario: Scenario | SteppedScenario, plan: Plan, recorded: Recorded, kernel: KernelInfo, ended: datetime
+) -> RunContext:
     """Put together what scenario, plan and runner know."""
     moving, far = plan.ues[MOVING], plan.ues[FAR]
+    handoffs = planned_handoffs(scenario, plan) if isinstance(scenario, Scenario) else tuple(recorded.handoffs)
     return RunContext(
         scenario=scenario.name,
         topology=plan.topology,
@@ -39,7 +43,7 @@ def run_context(scenario: Scenario, plan: Plan, recorded: Recorded, kernel: Kern
         ended=ended,
         ue_addresses={access: _ue_addresses(plan, access) for access in moving.accesses},
         far_addresses=tuple(address for access in far.accesses for address in _ue_addresses(plan, access)),
-        handoffs=planned_handoffs(scenario, plan),
+        handoffs=handoffs,
         pcscf_addresses={access: _pcscf_addresses(plan, access) for access in (*moving.accesses, *far.accesses)},
         connections=tuple(
             ConnectionInfo(each["access"], each["pcscf"], each["state"], tuple(each["bindings"]), tuple(each["spi"]))
@@ -52,6 +56,8 @@ def run_context(scenario: Scenario, plan: Plan, recorded: Recorded, kernel: Kern
         failures=tuple(recorded.failures),
         rig_errors=tuple(recorded.rig_errors),
         timings_s=dict(recorded.timings_s),
+        rows=tuple(scenario.rows),
+        steps=tuple(recorded.steps),
         notes=(*plan.notes, *recorded.notes),
     )
 

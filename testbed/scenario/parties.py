@@ -8,7 +8,8 @@ import uuid
 from pathlib import Path
 
 from testbed.core.subscribers import Subscriber, SubscriberStore
-from testbed.scenario.model import FAR, MOVING, Scenario
+from testbed.scenario.common import FAR, MOVING, Common
+from testbed.scenario.model import Scenario
 from testbed.topology.plan import Plan
 from testbed.ue.config import Subscription, UeConfig
 from testbed.ue.setup import AccessSetup, HandoffOrder, UeSetup
@@ -31,7 +32,7 @@ def subscribers(plan: Plan, seed: int | None, store: Path | None = None) -> dict
     }
 
 
-def ue_setup(plan: Plan, name: str, subscriber: Subscriber, scenario: Scenario, keys: Path | None) -> UeSetup:
+def ue_setup(plan: Plan, name: str, subscriber: Subscriber, scenario: Common, keys: Path | None) -> UeSetup:
     """What the UE process of one party is told."""
     ue = plan.ues[name]
     subscription = Subscription(

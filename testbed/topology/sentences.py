@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, RootModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from testbed.topology.document import Document
@@ -173,6 +173,8 @@ def _inner(annotation: Any, part: int | str) -> Any:
     if origin in (dict, list, tuple):
         return get_args(annotation)[-1] if origin is dict else get_args(annotation)[0]
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        if issubclass(annotation, RootModel):
+            return _inner(annotation.model_fields["root"].annotation, part)
         for name, field in annotation.model_fields.items():
             if part in (name, field.alias):
                 return field.annotation
@@ -193,5 +195,8 @@ def _types(annotation: Any) -> Iterator[type]:
 
 
 def _tag(model: type[BaseModel]) -> str | None:
+    """The tag of a member of a union: the value of its `kind`, or its class's `union_tag`."""
+    if isinstance(tag := getattr(model, "union_tag", None), str):
+        return tag
     kind = model.model_fields.get("kind")
     return get_args(kind.annotation)[0] if kind is not None and get_args(kind.annotation) else None

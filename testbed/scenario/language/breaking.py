@@ -1,0 +1,156 @@
+"""Steps that break and mend: accesses, the core's daemons; and the handoff that a UE makes by itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from testbed.errors import UsageError
+from testbed.measure.words import Procedure, TriggerKind
+from testbed.scenario.common import MOVING
+from testbed.scenario.language.verb import AccessName, Daemon, Keys, Ue, Word
+
+if TYPE_CHECKING:
+    from testbed.scenario.bench import Bench
+
+LEAST_SILENCE_MS = 40  # two packets: less, and jitter alone would count as silence
+
+
+class Arm(Keys):
+    """The UE shall hand over by itself as soon as it notices that an access has failed."""
+
+    ue: Ue = MOVING
+    from_: AccessName = Field(alias="from")
+    to: AccessName
+    register_: Literal["global", "explicit", "add", "none"] = Field(default="global", alias="register")
+    sessions: Literal["re-invite", "replaces", "redial"] = "re-invite"
+    silence_ms: float = Field(
+        default=0.0, ge=0, le=60_000, description="Media silence that counts as failure; 0: only a lost carrier does."
+    )
+    measured: bool = Field(default=True, description="Whether the interruption is to be measured and judged.")
+
+    def said(self) -> str:
+        return f"{self.ue} shall go from {self.from_} to {self.to} when it must"
+
+    async def do(self, bench: Bench) -> str | None:
+        await bench.levers.arm(bench.ues[self.ue], self)
+        return None
+
+    @property
+    def procedure(self) -> Procedure:
+        """What the analysis measures it as."""
+        if self.sessions == "redial":
+            return Procedure.RELEASE7
+        return Procedure.REPLACES if self.sessions == "replaces" else Procedure.GLOBAL_REREGISTRATION
+
+
+class HandOff(Arm):
+    """The same, triggered at once and waited for."""
+
+    trigger: TriggerKind = TriggerKind.CARRIER_LOSS
+    within_s: float = Field(default=40.0, gt=0, le=600)
+    expect_failure: Literal["went-back", "ended"] | None = Field(
+        default=None, description="The UE must give it up, and how that ends."
+    )
+    at: Literal["attach", "register", "session"] | None = Field(default=None, description="The step that must fail.")
+
+    def said(self) -> str:
+        end = f", which must fail: {self.expect_failure}" if self.expect_failure else ""
+        return f"{self.trigger} on {self.from_}, {self.ue} goes to {self.to}{end}"
+
+    async def do(self, bench: Bench) -> str | None:
+        await bench.levers.arm(bench.ues[self.ue], self)
+        bench.levers.pull(self.from_, self.trigger)
+        if self.expect_failure:
+            return await bench.handoff_fails(self.ue, self.expect_failure, self.at, self.within_s)
+        return await bench.handoff_over(self.ue, self.within_s)
+
+
+class Finish(Keys):
+    """Wait for the end of a handoff that was armed before."""
+
+    handoff: Ue = Field(default=MOVING, description="Whose handoff.")
+    within_s: float = Field(default=40.0, gt=0, le=600)
+
+    def said(self) -> str:
+        return f"the handoff of {self.handoff} ends"
+
+    async def do(self, bench: Bench) -> str | None:
+        return await bench.handoff_over(self.handoff, self.within_s)
+
+
+class Cut(Word):
+    """The cable of an access is pulled: its UE is told at once."""
+
+    root: AccessName
+
+    def said(self) -> str:
+        return f"{self.root} loses its carrier"
+
+    async def do(self, bench: Bench) -> str | None:
+        bench.levers.pull(self.root, TriggerKind.CARRIER_LOSS)
+        return None
+
+
+class Restore(Word):
+    """The cable is plugged in again."""
+
+    root: AccessName
+
+    def said(self) -> str:
+        return f"{self.root} has its carrier again"
+
+    async def do(self, bench: Bench) -> str | None:
+        bench.levers.mend(self.root)
+        return None
+
+
+class Blackhole(Word):
+    """All packets of an access vanish, and nobody is told."""
+
+    root: AccessName
+
+    def said(self) -> str:
+        return f"{self.root} is a black hole"
+
+    async def do(self, bench: Bench) -> str | None:
+        bench.levers.pull(self.root, TriggerKind.BLACKHOLE)
+        return None
+
+
+class Clear(Word):
+    """The black hole is over."""
+
+    root: AccessName
+
+    def said(self) -> str:
+        return f"{self.root} is no black hole any more"
+
+    async def do(self, bench: Bench) -> str | None:
+        bench.levers.clear(self.root)
+        return None
+
+
+class CoreStep(Keys):
+    """A daemon of the core stands still, goes on, dies, or is started anew."""
+
+    stop: Daemon | None = Field(default=None, description="SIGSTOP: it answers nobody.")
+    continue_: Daemon | None = Field(default=None, alias="continue", description="SIGCONT.")
+    kill: Daemon | None = Field(default=None, description="SIGKILL.")
+    restart: Daemon | None = Field(default=None, description="Ended and started anew; waited for.")
+
+    def said(self) -> str:
+        return "; ".join(f"{daemon}: {deed}" for deed, daemon in self._deeds())
+
+    async def do(self, bench: Bench) -> str | None:
+        deeds = self._deeds()
+        if not deeds:
+            raise UsageError("says not what to do", where="core", mend="write core: {restart: scscf}")
+        for deed, daemon in deeds:
+            await bench.levers.daemon(bench.core, deed, daemon)
+        return None
+
+    def _deeds(self) -> list[tuple[str, str]]:
+        found = {"stop": self.stop, "continue": self.continue_, "kill": self.kill, "restart": self.restart}
+        return [(deed, daemon) for deed, daemon in found.items() if daemon is not None]

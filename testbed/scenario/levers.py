@@ -1,0 +1,125 @@
+"""What breaks accesses and daemons in a run, and the handoffs that follow: each trigger is marked in the captures."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from typing import TYPE_CHECKING, Any
+
+from testbed.errors import ProductFailure, RigError
+from testbed.measure.capture import socket_in_namespace
+from testbed.measure.expected import PlannedHandoff
+from testbed.measure.markers import MARKER_ADDRESS, encode_marker
+from testbed.measure.words import TriggerKind
+from testbed.scenario.bench import Unexpected
+from testbed.scenario.common import FAR, MOVING
+from testbed.scenario.progress import Progress, Told
+from testbed.topology.plan import Plan
+from testbed.ue.setup import HandoffOrder
+
+if TYPE_CHECKING:
+    from testbed.rig.rig import Rig
+    from testbed.scenario.language.breaking import Arm
+    from testbed.ue.handle import UeHandle
+
+SIGNALS = {"stop": signal.SIGSTOP, "continue": signal.SIGCONT, "kill": signal.SIGKILL}
+
+
+class Markers:
+    """Says what happens as datagrams into the UE's namespace, where the capture stamps them."""
+
+    def __init__(self, rig: Rig, host: str = MOVING) -> None:
+        self._socket = socket_in_namespace(rig.namespace(host))
+
+    def mark(self, event: str, **detail: Any) -> None:
+        self._socket.sendto(encode_marker(event, **detail), MARKER_ADDRESS)
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+class Levers:
+    """One run's."""
+
+    def __init__(self, plan: Plan, rig: Rig, markers: Markers, transport: str, told: Told) -> None:
+        self._plan, self._rig, self._markers, self._transport, self._told = plan, rig, markers, transport, told
+        self._armed: dict[str, Arm] = {}
+        self.measured: list[PlannedHandoff] = []
+        self.broken: set[str] = set()  # daemons that a step has stopped or killed
+
+    async def arm(self, ue: UeHandle, arm: Arm) -> None:
+        await ue.arm(arm.from_, HandoffOrder(arm.to, arm.register_, arm.sessions, arm.silence_ms))
+        self._armed[ue.name] = arm
+
+    def pull(self, access: str, kind: TriggerKind) -> None:
+        """Break an access.  The marker goes first: what follows it is the handoff's, the microseconds between too.
+
+        It is a `trigger` where the UE will hand over by itself and that is to be measured.
+        """
+        lever = self._rig.lever(access)
+        act = lever.cut if kind is TriggerKind.CARRIER_LOSS else lever.blackhole
+        arm = self._armed.get(self._plan.accesses[access].ue)
+        if arm is not None and arm.ue == MOVING and arm.measured and arm.from_ == access:
+            self.measured.append(self._planned(arm, kind))
+            self._markers.mark("trigger", access=access, kind=str(kind))
+            act()
+            self._told(Progress("trigger", "done", f"{kind} on {access}"))
+        else:
+            self._markers.mark("access-broken", access=access, kind=str(kind))
+            act()
+
+    def mend(self, access: str) -> None:
+        self._rig.lever(access).restore()
+
+    def clear(self, access: str) -> None:
+        self._rig.lever(access).clear()
+
+    async def outcome(self, ue: UeHandle, within_s: float) -> tuple[Arm, dict[str, Any]]:
+        """How the armed handoff of a UE ended."""
+        arm = self._armed.pop(ue.name)
+        result: dict[str, Any] = await ue.order("wait-handoff", deadline_s=within_s)
+        return arm, result
+
+    async def must_fail(self, ue: UeHandle, outcome: str, at: str | None, within_s: float) -> tuple[Arm, str]:
+        """The same of a handoff that cannot succeed: what the UE says of it."""
+        try:
+            await ue.order("wait-handoff", deadline_s=within_s)
+        except ProductFailure as failed:
+            return self._armed.pop(ue.name), str(failed)
+        raise Unexpected(f"expected that the handoff of {ue.name} fails ({at or 'somewhere'}: {outcome}); it succeeded")
+
+    async def daemon(self, core: Any, deed: str, name: str) -> None:
+        """Stop, continue, kill or restart a daemon of the core."""
+        if deed == "restart":
+            await asyncio.to_thread(core.restart, name)
+            self.broken.discard(name)
+            return
+        process = core.process(name)
+        try:
+            os.killpg(process.pid, SIGNALS[deed])  # Kamailio is a group of processes; each leads a session of its own
+        except ProcessLookupError as gone:
+            raise RigError("is not running", where=f"core: {name}") from gone
+        if deed == "continue":
+            self.broken.discard(name)
+        else:
+            self.broken.add(name)
+        if deed == "kill":
+            await asyncio.to_thread(process.wait)
+
+    def _planned(self, arm: Arm, kind: TriggerKind) -> PlannedHandoff:
+        """What the analysis must know of the handoff that this trigger begins."""
+        old, new = self._plan.accesses[arm.from_], self._plan.accesses[arm.to]
+        far = self._plan.accesses[self._plan.ues[FAR].accesses[0]]
+        return PlannedHandoff(
+            trigger=kind,
+            old_access=old.name,
+            new_access=new.name,
+            procedure=arm.procedure,
+            old_delay_ms=old.shape.delay_ms,
+            new_delay_ms=new.shape.delay_ms,
+            far_delay_ms=far.shape.delay_ms,
+            core_delay_ms=self._plan.core_delay_ms,
+            transport=self._transport,
+            detection_ms=arm.silence_ms if kind is TriggerKind.BLACKHOLE else 0.0,
+        )
