@@ -77,11 +77,86 @@ class Service(Protocol):
         """End it; it may be gone already."""
 
 
+@dataclass(frozen=True)
+class Completed:
+    """What a command came to."""
+
+    status: int  # as a shell says it: 128 + the signal's number for one that a signal ended
+    stdout: str
+    stderr: str
+
+
+class LongProcess(Protocol):
+    """A process that was started and goes on by itself."""
+
+    @property
+    def status(self) -> int | None:
+        """None while it runs, then as in :class:`Completed`."""
+
+    def wait(self, timeout_s: float) -> int:
+        """Wait for its end and return its status; raises DriverError when the time is up."""
+
+    def end(self, patience_s: float = 5.0) -> list[str]:
+        """SIGTERM to it, and SIGKILL to it and its children that are still there after `patience_s`.
+
+        Returns what was ended, as sentences; nothing when it had ended already.
+        """
+
+
 class Host(Protocol):
-    """A machine, or a network namespace that stands for one."""
+    """A machine, or a network namespace that stands for one.
 
-    def run(self, argv: Sequence[str], *, timeout_s: float = 30.0) -> str:
-        """Run a command to its end and return what it printed; raises DriverError otherwise."""
+    Arguments are lists and reach the command as they are.  Nothing waits for ever: each call has a time limit and
+    raises DriverError that says what was waited for.
+    """
 
-    def start(self, argv: Sequence[str], *, log: Path, environment: Mapping[str, str]) -> Service:
-        """Start a long-running command."""
+    name: str
+
+    def execute(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        environment: Mapping[str, str] = {},
+        timeout_s: float = 30.0,
+    ) -> Completed:
+        """Run a command to its end, whatever its status."""
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        environment: Mapping[str, str] = {},
+        timeout_s: float = 30.0,
+    ) -> str:
+        """Run a command and return what it printed; raises CommandFailed when its status is not 0."""
+
+    def start(
+        self,
+        argv: Sequence[str],
+        *,
+        on_line: Callable[[str], None] | None = None,
+        log: Path | None = None,
+        environment: Mapping[str, str] = {},
+    ) -> LongProcess:
+        """Start a command that goes on.
+
+        `on_line` gets each line that it prints, on either stream, as it comes, in a thread of its own; the same is
+        appended to `log`, a file of ours.
+        """
+
+    def read(self, path: str, *, timeout_s: float = 30.0) -> bytes:
+        """What a file holds."""
+
+    def write(self, path: str, data: bytes, *, mode: int = 0o644, timeout_s: float = 30.0) -> None:
+        """Make a file hold this and have these permissions: the old file or the new one is there, never a part."""
+
+    def mode(self, path: str, *, timeout_s: float = 30.0) -> int:
+        """A file's permissions."""
+
+    def remove(self, path: str, *, timeout_s: float = 30.0) -> None:
+        """Take a file away; it may be gone already."""
+
+    def close(self) -> None:
+        """Let go of the host; what runs there runs on, unless it is tied to the connection."""

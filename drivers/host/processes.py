@@ -18,6 +18,7 @@ from pathlib import Path
 from drivers.errors import DriverError
 
 VARIABLE = "TESTBED_TOKEN"
+PART = "TESTBED_PROCESS"  # the token of one long process and its children, where they are ended by themselves
 KILL_DEADLINE_S = 5.0
 EXEC_DEADLINE_S = 1.0  # a program is loaded within that, on a busy machine too
 
@@ -40,7 +41,7 @@ class Process:
 
 
 @contextmanager
-def bearing(token: str) -> Iterator[list[Process]]:
+def bearing(token: str, variable: str = VARIABLE) -> Iterator[list[Process]]:
     """All processes but ourselves whose environment has exactly this token; their descriptors are open inside."""
     found: list[Process] = []
     try:
@@ -48,8 +49,8 @@ def bearing(token: str) -> Iterator[list[Process]]:
         # one is there when we look again.
         for _ in range(2):
             for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):  # noqa: PTH208 - names are wanted
-                if pid != os.getpid() and _bears(pid, token):
-                    found += _opened(pid, token)
+                if pid != os.getpid() and _bears(pid, token, variable):
+                    found += _opened(pid, token, variable)
             if found:
                 break
         yield found
@@ -58,7 +59,7 @@ def bearing(token: str) -> Iterator[list[Process]]:
             os.close(process.descriptor)
 
 
-def end(token: str, patience_s: float) -> list[str]:
+def end(token: str, patience_s: float, variable: str = VARIABLE) -> list[str]:
     """SIGTERM, and SIGKILL for those that are still there after `patience_s`.  Returns what was ended.
 
     Of a family only the eldest are asked: a daemon ends its own children in its own order.
@@ -67,7 +68,7 @@ def end(token: str, patience_s: float) -> list[str]:
     asked: set[int] = set()
     deadline = time.monotonic() + patience_s
     while (left := deadline - time.monotonic()) > 0:
-        with bearing(token) as found:
+        with bearing(token, variable) as found:
             if not found:
                 return list(ended.values())
             ended.update((process.pid, str(process)) for process in found)
@@ -78,15 +79,15 @@ def end(token: str, patience_s: float) -> list[str]:
                     process.signal(signal.SIGTERM)
                     asked.add(process.pid)
             _wait_for_any(eldest, left)
-    ended.update(_kill(token))
+    ended.update(_kill(token, variable))
     return list(ended.values())
 
 
-def _kill(token: str) -> dict[int, str]:
+def _kill(token: str, variable: str) -> dict[int, str]:
     killed: dict[int, str] = {}
     deadline = time.monotonic() + KILL_DEADLINE_S
     while True:
-        with bearing(token) as found:
+        with bearing(token, variable) as found:
             if not found:
                 return killed
             if time.monotonic() > deadline:
@@ -105,20 +106,20 @@ def _wait_for_any(processes: list[Process], seconds: float) -> None:
     poll.poll(seconds * 1000)
 
 
-def _opened(pid: int, token: str) -> list[Process]:
+def _opened(pid: int, token: str, variable: str) -> list[Process]:
     """The process with a descriptor, or nothing when it has ended (and its number is perhaps another's by now)."""
     try:
         descriptor = os.pidfd_open(pid)
     except ProcessLookupError:
         return []
-    if not _bears(pid, token):
+    if not _bears(pid, token, variable):
         os.close(descriptor)
         return []
     return [Process(pid, *_parent_and_command(pid), descriptor)]
 
 
-def _bears(pid: int, token: str) -> bool:
-    return f"{VARIABLE}={token}".encode() in _environment(pid).split(b"\0")
+def _bears(pid: int, token: str, variable: str) -> bool:
+    return f"{variable}={token}".encode() in _environment(pid).split(b"\0")
 
 
 def _environment(pid: int) -> bytes:
