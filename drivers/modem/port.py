@@ -12,7 +12,7 @@ from drivers.modem.at.channel import AtChannel, Ended, Event, Unsolicited
 from drivers.modem.at.command import DEFAULT_TIMEOUT_S, Command
 from drivers.modem.at.final import Final
 from drivers.modem.errors import Aborted, ModemError, PortGone, Refused, Silent, Unanswered
-from drivers.modem.serialport import close_serial, open_serial
+from drivers.modem.serialport import close_serial, holders, open_serial
 from drivers.modem.transcript import Recorder
 
 READ = 1 << 16
@@ -156,8 +156,10 @@ def failure(ended: Ended, where: str) -> ModemError:
         case "gone":
             return PortGone(f"the device went away while {shown} ran", where=where, mend="plug the modem in again")
         case "silent":
-            mend = "is this the modem's AT port, and is it free?  Unplug the modem and plug it in again"
-            return Silent(f"nothing is answered, not even AT; {shown} was not sent", where=where, mend=mend)
+            others = ", ".join(holders(where))
+            why = f"; {others} has the port open too and may read the answers" if others else ""
+            mend = f"end {others}" if others else "is this the AT port?  Unplug the modem and plug it in again"
+            return Silent(f"nothing is answered, not even AT; {shown} was not sent{why}", where=where, mend=mend)
         case "aborted":
             return Aborted(f"{shown} was given up", where=where)
         case "timeout":

@@ -21,11 +21,9 @@ _BUSY = frozenset({errno.EBUSY, errno.EAGAIN, errno.EWOULDBLOCK})
 def open_serial(path: str) -> serial.Serial:
     """Open a port so that no other program gets it (flock and TIOCEXCL), unbuffered and never blocking.
 
-    Raises PortGone, PortBusy (which names the program), PortForbidden or NotAModem.
+    Raises PortGone, PortBusy (which names the program), PortForbidden or NotAModem.  A program that opened the port
+    without locking it is not seen here; it is named when nothing is answered, for it reads our answers.
     """
-    others = holders(path)
-    if others:
-        raise _busy(path, others)
     try:
         port = serial.Serial(path, BAUD, timeout=0, write_timeout=0, exclusive=True)
     except serial.SerialException as refused:
@@ -45,23 +43,32 @@ def close_serial(port: serial.Serial) -> None:
 
 
 def holders(path: str) -> list[str]:
-    """Programs that have this device open, as `name (pid)`; only those that this user may look at."""
+    """Other programs that have this device open, as `name (pid)`; only those that this user may look at.
+
+    It reads every descriptor of every process, 15 ms on a common bench: for when something is wrong, not before.
+    """
     device = os.path.realpath(path)
     found = []
     for process in Path("/proc").glob("[0-9]*"):
-        if int(process.name) == os.getpid():
-            continue
         try:
-            if any(str(entry.readlink()) == device for entry in (process / "fd").iterdir()):
+            if int(process.name) != os.getpid() and _holds(process, device):
                 found.append(f"{(process / 'comm').read_text().strip()} ({process.name})")
         except OSError:  # it ended meanwhile, or is another user's
             continue
     return found
 
 
+def _holds(process: Path, device: str) -> bool:
+    for entry in os.scandir(process / "fd"):
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            if os.readlink(entry.path) == device:  # noqa: PTH115 - five times as quick, and there may be 100,000
+                return True
+    return False
+
+
 def _busy(path: str, others: list[str]) -> PortBusy:
-    who = f"{', '.join(others)} holds the port" if others else "another program holds the port"
-    return PortBusy(who, where=path, mend="end it; ModemManager is kept off by the udev rule of the bench's role")
+    who = f"{', '.join(others)} holds the port" if others else "somebody holds the port, perhaps this program itself"
+    return PortBusy(who, where=path, mend="end that program; ModemManager is kept off by the bench's udev rule")
 
 
 def _why(path: str, refused: serial.SerialException) -> PortError:
