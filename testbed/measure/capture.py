@@ -78,7 +78,16 @@ class Capture:
         dumpcap = ["dumpcap", "-q", "-i", "any", "-y", "LINUX_SLL2", "-B", str(BUFFER_MIB), "-w", str(self.path)]
         enter = self.namespace is not None and self._spawn is None
         inside = ["ip", "netns", "exec", str(self.namespace)] if enter else []
-        return ["setpriv", "--pdeathsig", "KILL", "--", *inside, *dumpcap]
+        return ["setpriv", "--pdeathsig", "KILL", "--", *inside, *self._as_owner(), *dumpcap]
+
+    def _as_owner(self) -> list[str]:
+        """dumpcap gives up every right of root before it opens its file: in somebody else's folder it must be theirs."""
+        folder = self.path.absolute().parent
+        if not folder.exists() or (owner := folder.stat()).st_uid == os.geteuid():
+            return []
+        rights = "+net_raw,+net_admin"  # what it captures with
+        ids = [f"--reuid={owner.st_uid}", f"--regid={owner.st_gid}", "--clear-groups"]
+        return ["setpriv", *ids, f"--inh-caps={rights}", f"--ambient-caps={rights}", "--pdeathsig", "KILL", "--"]
 
     def start(self, timeout: float = 10.0) -> None:
         """Start and wait until it captures.  RigError when it does not."""

@@ -45,6 +45,17 @@ def pair() -> Iterator[tuple[str, str]]:
             subprocess.run(["ip", "netns", "del", name], check=False)
 
 
+def test_it_writes_into_somebody_elses_folder_as_its_owner(pair: tuple[str, str], tmp_path: Path) -> None:
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    os.chown(folder, 12345, 12345)
+    for parent in (tmp_path, *tmp_path.parents[:2]):
+        parent.chmod(parent.stat().st_mode | 0o011)
+    with Capture(folder / "left.pcapng", namespace=pair[0]) as capture:
+        assert capture.stop().received > 0
+    assert capture.path.stat().st_uid == 12345
+
+
 def test_every_packet_sent_between_start_and_stop_is_in_the_file(pair: tuple[str, str], tmp_path: Path) -> None:
     left, _ = pair
     captures = [Capture(tmp_path / f"{name}.pcapng", namespace=name) for name in pair]

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -48,6 +49,10 @@ class Guest:
         more: Mapping[str, str] = {},
     ) -> None:
         """Start it; its kernel's log goes to `words`, the descriptors in `passed` are its consoles' and closed here."""
+        # The kernel keeps one of the host's descriptors for each file that is open in the guest, or was a moment ago.
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if soft != hard:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         environment = {"HOME": str(folder), "TMPDIR": "/dev/shm", "PATH": os.defpath, **more, TOKEN: str(folder)}
         self._process = subprocess.Popen(
             [*contained(), *argv],
