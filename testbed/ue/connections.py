@@ -149,8 +149,13 @@ class Connections:
             await self.update(connection, wish)
 
     async def deregister(self, connection: ImsConnection, impu: str | None = None) -> None:
-        """Take bindings away by a REGISTER of our own for each identity; without any left the connection ends."""
+        """Take bindings away by a REGISTER of our own for each identity; without any left the connection ends.
+
+        The whole implicit registration set goes with one of it (TS 24.229 5.4.1.4).
+        """
         for each in [impu] if impu else list(connection.registered):
+            if impu is None and each not in connection.registered:
+                continue
             await self.registrar.deregister(connection, each)
             known = connection.registered.get(each)
             self._lost(connection, connection.lose(known.associated if known else (each,)))

@@ -50,6 +50,11 @@ class UeHandle:
         self._control = ours
         asyncio.get_running_loop().add_reader(ours, self._heard)
 
+    @property
+    def pid(self) -> int:
+        """Of its process; 0 where it is not running."""
+        return self._process.pid if self._process is not None else 0
+
     async def setup(self, setup: UeSetup) -> None:
         """Tell the UE who it is."""
         await self.order("setup", setup=setup.to_json())

@@ -133,7 +133,7 @@ class Handoff:
             async with asyncio.timeout(order.patience_s):
                 connection = await self._register(old, order)
             step = Step.SESSION
-            failed = await self._move_sessions(old, connection, order)
+            failed = await self._move_sessions(old, connection, order, broken=broken)
         except FAILURES as why:
             outcome = await self._retreat(step, old, order)
             raise self._say_failed(step, outcome, why, old, order) from why
@@ -181,9 +181,16 @@ class Handoff:
     async def _register(self, old: str, order: HandoffOrder) -> ImsConnection:
         return await self._ue.connections.take_over(self._ue.access(order.to), Move(order.move), self._over(old))
 
-    async def _move_sessions(self, old: str, connection: ImsConnection, order: HandoffOrder) -> list[Session]:
-        """Move all at the same time; those that failed.  Raises what the first one failed with if all did."""
+    async def _move_sessions(
+        self, old: str, connection: ImsConnection, order: HandoffOrder, *, broken: bool
+    ) -> list[Session]:
+        """Move all at the same time; those that failed.  Raises what the first one failed with if all did.
+
+        One that was answered a moment ago waits for its ACK (RFC 3261 14.1) and then follows by itself, unless the ACK
+        cannot come any more.
+        """
         sessions = [each for each in self._ue.calls.live if each.confirmed and self._follows(each, old, connection)]
+        sessions = [each for each in sessions if each.acknowledged or broken]
         # A core that fell back to release 7 has released the sessions with the old registration.
         how = "redial" if connection.move is Move.NONE else order.session
         moves = (self._move(each, connection, how, order.patience_s) for each in sessions)

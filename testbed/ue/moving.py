@@ -117,6 +117,7 @@ class Moving:
                 self._sessions.stack.abandon(key)
                 raise
             session.answer = response
+            log.info("re-INVITE over %s: %s", connection.name, response.start_line)
             if response.status in NOT_THERE and session.moving_to:
                 dialog.abandoned(request)
                 continue
