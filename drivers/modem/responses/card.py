@@ -7,7 +7,7 @@ import re
 from drivers.modem.errors import ResponseError
 from drivers.modem.responses.text import Answer, bodies, lines_of
 
-ICCID_NAMES = ("+CCID", "+ICCID", "^ICCID", "+QCCID", "#CCID", "!ICCID", "%CCID", "+ZGETICCID")
+ICCID_NAMES = ("+CCID", "+ICCID", "^ICCID", "+QCCID", "#CCID", "!ICCID", "%CCID", "+CICCID", "^SCID")
 _LOCK = re.compile(r"(READY|(SIM|PH)[A-Z0-9 -]*)", re.IGNORECASE)
 
 

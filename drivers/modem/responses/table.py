@@ -14,6 +14,7 @@ from drivers.modem.at.final import first_final
 from drivers.modem.errors import ResponseError
 from drivers.modem.responses import (
     card,
+    cinterion,
     contexts,
     device,
     fibocom,
@@ -72,6 +73,7 @@ PARSERS: dict[str, Parser] = {
     "^NDISSTATQRY": huawei.data_call,
     "^SYSINFO": huawei.system,
     "^SYSINFOEX": huawei.system_extended,
+    "^SMONI": cinterion.serving_cell,
     "+UIPADDR": ublox.interface,
 }
 
