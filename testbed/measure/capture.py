@@ -81,7 +81,7 @@ class Capture:
         return ["setpriv", "--pdeathsig", "KILL", "--", *inside, *self._as_owner(), *dumpcap]
 
     def _as_owner(self) -> list[str]:
-        """dumpcap gives up every right of root before it opens its file: in somebody else's folder it must be theirs."""
+        """dumpcap gives up all rights of root before it opens its file: in others' folders it must be them."""
         folder = self.path.absolute().parent
         if not folder.exists() or (owner := folder.stat()).st_uid == os.geteuid():
             return []

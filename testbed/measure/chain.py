@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from testbed.measure.datagrams import Segment
 from testbed.measure.exchange import Exchange, exchanges, passage, residence_ns
-from testbed.measure.floor import Legs, legs
+from testbed.measure.floor import Legs, further_registers, legs
 from testbed.measure.handoff import End, HandoffFigures
 from testbed.measure.sip_trace import SipMessage
 from testbed.measure.words import Direction
@@ -94,9 +94,25 @@ def _registration(scene: Scene, registers: list[Exchange]) -> Iterator[Link]:
         held = scene.held(register, register.sent_ns, register.answered_ns)
         yield Link(register.title, _outside(scene), register.answered_ns, grant * scene.legs.register, held)
         begin_ns = register.answered_ns or register.sent_ns
-    if accepted is None:
+    if accepted is not None:
+        yield from _further_identities(scene, registers[accepted + 1 :])
+    else:
         left = (2 - granted) * (scene.legs.register + handshake)
         yield Link("registering", f"{UE}, {CORE}", scene.marker("registered"), left)
+
+
+def _further_identities(scene: Scene, registers: list[Exchange]) -> Iterator[Link]:
+    """Every REGISTER over the connection that there is then; the floor grants a round trip to so many identities."""
+    plan = scene.handoff.plan
+    left = further_registers(plan.procedure, plan.identities)
+    for register in registers if left else []:
+        yield Link("making the next identity's REGISTER", UE, register.sent_ns)
+        held = scene.held(register, register.sent_ns, register.answered_ns)
+        grant = min(left, 1)
+        left -= grant
+        yield Link(register.title, _outside(scene), register.answered_ns, grant * scene.legs.register, held)
+    if left:
+        yield Link("registering further identities", f"{UE}, {CORE}", None, left * scene.legs.register)
 
 
 def _opening(scene: Scene, since_ns: int, request: Exchange, floor_ms: float) -> Iterator[Link]:

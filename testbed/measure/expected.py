@@ -25,6 +25,7 @@ class PlannedHandoff:
     core_delay_ms: float = 0.0  # one way, P-CSCF to S-CSCF
     transport: str = "udp"  # udp | tcp
     detection_ms: float = 0.0  # blackhole: the stated time of media silence; carrier-loss: 0
+    identities: int = 1  # explicitly registered, and moved
     old_path_drains: bool = True  # what had passed the cut link still arrives (False: queues inside the access vanish)
 
     @property
@@ -35,7 +36,12 @@ class PlannedHandoff:
     def floor(self) -> Floor:
         """The unavoidable interruption."""
         return floor(
-            self.procedure, self.delays, self.transport, self.detection_ms, old_path_drains=self.old_path_drains
+            self.procedure,
+            self.delays,
+            self.transport,
+            self.detection_ms,
+            old_path_drains=self.old_path_drains,
+            identities=self.identities,
         )
 
 

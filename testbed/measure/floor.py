@@ -12,6 +12,11 @@ protected REGISTER and its 200 (TS 33.203 6.1), two round trips to the S-CSCF:
              + 2 * 2 * a                                         TCP: a handshake (RFC 9293 3.5) before each of the two,
                                                                  since the protected one is a connection of its own
 
+With N identities that were registered explicitly and move one by one (C1-062198 2.2) there are N - 1 more, over the
+connection that the first of them made:
+
+    register += (N - 1) * 2 * (a + c)
+
 and moves the session by re-INVITE (RFC 3261 14), INVITE with Replaces (RFC 3891), or, as release 7 must, a new INVITE:
 
     invite   = a + 2c + f                                        until the far end has it
@@ -91,10 +96,16 @@ class _Cost:
 
 COSTS: dict[Procedure, _Cost] = {
     Procedure.GLOBAL_REREGISTRATION: _Cost(2, 2, True),
+    Procedure.EXPLICIT_REREGISTRATION: _Cost(2, 2, True),
     Procedure.REPLACES: _Cost(2, 2, True),
     Procedure.RELEASE7: _Cost(2, 2, True),
     Procedure.MAKE_BEFORE_BREAK: _Cost(0, 0, False),
 }
+
+
+def further_registers(procedure: Procedure, identities: int) -> int:
+    """How many REGISTERs follow the two that make a connection."""
+    return identities - 1 if procedure == Procedure.EXPLICIT_REREGISTRATION else 0
 
 
 def floor(
@@ -105,14 +116,19 @@ def floor(
     *,
     access_ms: float = 0.0,
     old_path_drains: bool = True,
+    identities: int = 1,
 ) -> Floor:
-    """The floor of one handoff (derivation above).  `transport` is udp or tcp; all times are milliseconds."""
+    """The floor of one handoff (derivation above).  `transport` is udp or tcp; all times are milliseconds.
+
+    `identities` counts those that were registered explicitly; it matters where they move one by one.
+    """
     cost = COSTS[Procedure(procedure)]
     if not cost.moves_session:
         return Floor(0.0, 0.0)
     leg = legs(delays, old_path_drains=old_path_drains)
     handshakes = cost.handshakes_tcp if transport == "tcp" else 0
-    register = cost.register_round_trips * leg.register + handshakes * leg.handshake
+    register = (cost.register_round_trips + further_registers(procedure, identities)) * leg.register
+    register += handshakes * leg.handshake
     before = detection_ms + access_ms + register
     uplink = before + 2 * leg.invite + leg.media - leg.drain
     return Floor(uplink=max(0.0, uplink), downlink=before + leg.invite + leg.media)

@@ -78,6 +78,17 @@ def _answered(method: str) -> Finder:
     return find
 
 
+def _all_registered(evidence: Evidence, since_ns: int) -> int | None:
+    """The last 200 to a REGISTER before the session is asked to move."""
+    asked_ns = _marker("session-start")(evidence, since_ns)
+    found = None
+    while (answered_ns := _answered("REGISTER")(evidence, since_ns if found is None else found + 1)) is not None:
+        if asked_ns is not None and answered_ns > asked_ns:
+            break
+        found = answered_ns
+    return found
+
+
 def _media(evidence: Evidence, since_ns: int) -> int | None:
     if evidence.uplink_ns is None or evidence.downlink_ns is None:
         return None
@@ -96,6 +107,10 @@ BREAK_FIRST: tuple[tuple[Phase, tuple[Finder, ...]], ...] = (
     (Phase.SESSION, (_answered("INVITE"), _marker("session-moved"))),
     (Phase.MEDIA, (_media,)),
 )
+ONE_BY_ONE = tuple(
+    (phase, (_all_registered, _marker("registered")) if phase is Phase.REGISTER else finders)
+    for phase, finders in BREAK_FIRST
+)
 # Access 2 was found and registered beforehand: what has no end of its own took no time.
 MAKE_FIRST: tuple[tuple[Phase, tuple[Finder, ...]], ...] = (
     (Phase.DETECT, (_marker("detected"), _at_once)),
@@ -106,6 +121,7 @@ MAKE_FIRST: tuple[tuple[Phase, tuple[Finder, ...]], ...] = (
 )
 TABLE: dict[Procedure, tuple[tuple[Phase, tuple[Finder, ...]], ...]] = {
     Procedure.GLOBAL_REREGISTRATION: BREAK_FIRST,
+    Procedure.EXPLICIT_REREGISTRATION: ONE_BY_ONE,
     Procedure.REPLACES: BREAK_FIRST,
     Procedure.RELEASE7: BREAK_FIRST,  # session: the redialled INVITE until its 200
     Procedure.MAKE_BEFORE_BREAK: MAKE_FIRST,

@@ -9,6 +9,7 @@ class Procedure(StrEnum):
     """How the session gets to the new access (C1-062198 clause 2; `release7` is what the core did before it)."""
 
     GLOBAL_REREGISTRATION = "global-reregistration"  # one REGISTER moves all bindings, then re-INVITE (figure 5)
+    EXPLICIT_REREGISTRATION = "explicit-reregistration"  # a REGISTER for each identity (2.2), then re-INVITE
     REPLACES = "replaces"  # the same, the session moved by INVITE with Replaces (RFC 3891)
     MAKE_BEFORE_BREAK = "make-before-break"  # access 2 registered and session moved before access 1 is cut
     RELEASE7 = "release7"  # the new registration removes the old binding; the call is lost and dialled again

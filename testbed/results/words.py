@@ -23,6 +23,7 @@ PHASE = {
 }
 PROCEDURE = {
     Procedure.GLOBAL_REREGISTRATION: "global re-registration and re-INVITE",
+    Procedure.EXPLICIT_REREGISTRATION: "re-registration of each identity and re-INVITE",
     Procedure.REPLACES: "global re-registration and INVITE with Replaces",
     Procedure.MAKE_BEFORE_BREAK: "make before break",
     Procedure.RELEASE7: "release 7: the call is lost and dialled again",

@@ -49,7 +49,7 @@ class Levers:
         self.broken: set[str] = set()  # daemons that a step has stopped or killed
 
     async def arm(self, ue: UeHandle, arm: Arm) -> None:
-        await ue.arm(arm.from_, HandoffOrder(arm.to, arm.register_, arm.sessions, arm.silence_ms))
+        await ue.arm(arm.from_, HandoffOrder(arm.to, arm.register_, arm.sessions, arm.silence_ms, arm.patience_s))
         self._armed[ue.name] = arm
 
     def pull(self, access: str, kind: TriggerKind) -> None:
@@ -92,7 +92,7 @@ class Levers:
     async def daemon(self, core: Any, deed: str, name: str) -> None:
         """Stop, continue, kill or restart a daemon of the core."""
         if deed == "restart":
-            await asyncio.to_thread(core.restart, name)
+            await asyncio.to_thread(core.start_again, name)
             self.broken.discard(name)
             return
         process = core.process(name)
@@ -121,5 +121,6 @@ class Levers:
             far_delay_ms=far.shape.delay_ms,
             core_delay_ms=self._plan.core_delay_ms,
             transport=self._transport,
+            identities=len(self._plan.ues[arm.ue].implicit_sets),
             detection_ms=arm.silence_ms if kind is TriggerKind.BLACKHOLE else 0.0,
         )

@@ -33,6 +33,7 @@ DETECTION_TOLERANCE_MS = 30.0
 Move = Literal["re-invite", "replaces", "redial"]
 MOVES: dict[Procedure, tuple[Move, ...]] = {
     Procedure.GLOBAL_REREGISTRATION: ("re-invite",),
+    Procedure.EXPLICIT_REREGISTRATION: ("re-invite",),
     Procedure.REPLACES: ("replaces",),
     Procedure.MAKE_BEFORE_BREAK: ("re-invite", "replaces"),
     Procedure.RELEASE7: ("redial",),

@@ -8,6 +8,7 @@ import uuid
 from pathlib import Path
 
 from testbed.core.subscribers import Subscriber, SubscriberStore
+from testbed.measure.words import Procedure
 from testbed.scenario.common import FAR, MOVING, Common
 from testbed.scenario.model import Scenario
 from testbed.topology.plan import Plan
@@ -62,4 +63,5 @@ def handoff_order(scenario: Scenario, new: str) -> HandoffOrder:
     silence = scenario.silence_ms if scenario.trigger == "blackhole" else 0.0
     if scenario.profile == "release7":
         return HandoffOrder(new, "none", "redial", silence)
-    return HandoffOrder(new, "global", scenario.move, silence)
+    register = "explicit" if scenario.procedure is Procedure.EXPLICIT_REREGISTRATION else "global"
+    return HandoffOrder(new, register, scenario.move, silence)

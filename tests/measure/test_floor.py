@@ -44,5 +44,11 @@ def test_moving_by_a_new_invite_costs_the_same_round_trips_as_by_re_invite(proce
     assert floor(procedure, DELAYS) == floor(Procedure.GLOBAL_REREGISTRATION, DELAYS)
 
 
+def test_identities_that_move_one_by_one_cost_a_round_trip_each_but_the_first() -> None:
+    one, four = (floor(Procedure.EXPLICIT_REREGISTRATION, DELAYS, identities=number) for number in (1, 4))
+    assert one == floor(Procedure.GLOBAL_REREGISTRATION, DELAYS, identities=4)
+    assert (four.uplink - one.uplink, four.downlink - one.downlink) == (3 * 22, 3 * 22)
+
+
 def test_a_procedure_may_be_named_by_its_text() -> None:
     assert floor("release7", DELAYS).downlink > 0  # type: ignore[arg-type]

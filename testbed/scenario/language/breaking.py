@@ -28,6 +28,7 @@ class Arm(Keys):
     silence_ms: float = Field(
         default=0.0, ge=0, le=60_000, description="Media silence that counts as failure; 0: only a lost carrier does."
     )
+    patience_s: float = Field(default=20.0, gt=0, le=600, description="For each step of it.")
     measured: bool = Field(default=True, description="Whether the interruption is to be measured and judged.")
 
     def said(self) -> str:
@@ -42,6 +43,8 @@ class Arm(Keys):
         """What the analysis measures it as."""
         if self.sessions == "redial":
             return Procedure.RELEASE7
+        if self.register_ == "explicit" and self.sessions == "re-invite":
+            return Procedure.EXPLICIT_REREGISTRATION
         return Procedure.REPLACES if self.sessions == "replaces" else Procedure.GLOBAL_REREGISTRATION
 
 
@@ -53,7 +56,7 @@ class HandOff(Arm):
     expect_failure: Literal["went-back", "ended"] | None = Field(
         default=None, description="The UE must give it up, and how that ends."
     )
-    at: Literal["attach", "register", "session"] | None = Field(default=None, description="The step that must fail.")
+    at: Literal["access", "register", "session"] | None = Field(default=None, description="The step that must fail.")
 
     def said(self) -> str:
         end = f", which must fail: {self.expect_failure}" if self.expect_failure else ""
