@@ -30,6 +30,8 @@ from typing import Literal, Protocol
 from drivers.host import netns
 from drivers.link import cleartext
 from drivers.protocols import Family
+from testbed.core.inspect import ScscfState, scscf_state
+from testbed.core.rpc import Rpc
 from testbed.core.subscribers import Subscriber, to_lines
 from testbed.errors import RigError, UsageError
 from testbed.topology.plan import SIP_PORT, Plan, ServerPlan
@@ -83,6 +85,7 @@ class CoreOptions:
     linger_s: float = 20.0
     min_expires_s: int = 60
     max_expires_s: int = 600_000
+    reauthenticate_s: int = 86_400  # a refresh is challenged when the last authentication was so long ago
     ipv6: bool = True  # whether P-CSCFs listen for IPv6 UEs
     family: Family = 4  # what UEs will use for signalling: P-CSCFs are warmed up for it (see pcscf_warm_up.cfg)
     transport: Literal["udp", "tcp"] = "udp"
@@ -153,6 +156,7 @@ class Core:
         folder = folder.absolute()  # the daemons work from the root folder
         self._logs, self._files = folder / "logs", folder / "core"
         self._daemons: list[_Daemon] = []
+        self._rpcs: dict[str, Rpc] = {}
         self._hss, self._scscf = plan.server("hss"), plan.server("scscf")
 
     def start(self) -> None:
@@ -197,6 +201,29 @@ class Core:
                     os.killpg(daemon.process.pid, signal.SIGKILL)
                 daemon.process.wait()
         self._daemons = []
+        for rpc in self._rpcs.values():
+            rpc.close()
+        self._rpcs = {}
+
+    def start_again(self, name: str, deadline_s: float = 20.0) -> None:
+        """Start a CSCF that has ended, as it was started at first; what it knew is gone."""
+        (ended,) = [daemon for daemon in self._daemons if daemon.name == name]
+        with suppress(ProcessLookupError):
+            os.killpg(ended.process.pid, signal.SIGKILL)  # what it started lives on when it is killed
+        self._daemons.remove(ended)
+        if name == self._scscf.name:
+            hss = self._daemons[0]
+            self._daemons[0] = replace(hss, from_byte=hss.log.stat().st_size, looked_at=-1)
+            self._start_scscf()
+            late = [self._daemons[0], self._daemons[-1]]
+        else:
+            self._start_pcscf(self._plan.server(name))
+            late = [self._daemons[-1]]
+        self._wait(late, time.monotonic() + deadline_s, deadline_s)
+
+    def scscf_state(self) -> ScscfState:
+        """Who is registered where, and what sessions there are.  Raises RigError when the S-CSCF does not answer."""
+        return scscf_state(self._rpcs[self._scscf.name].dump, self._plan.domain, time.time())
 
     def process(self, name: str) -> subprocess.Popen[bytes]:
         """The process of a daemon (`hss`, `scscf`, `pcscf-lte`), for a test that wants it to fail."""
@@ -243,6 +270,7 @@ class Core:
         options = self.options
         numbers = {"LINGER_S": max(1, math.ceil(options.linger_s))}
         numbers |= {"MIN_EXPIRES": options.min_expires_s, "MAX_EXPIRES": options.max_expires_s}
+        numbers |= {"REAUTHENTICATE_S": options.reauthenticate_s}
         self._kamailio(self._scscf, "scscf", [f"udp:{address}:{SIP_PORT}"], values | {"CDP_FILE": str(peers)}, numbers)
         hss = self._daemons[0]
         self._daemons[0] = replace(hss, ready=CX_OPEN)  # ready means: an S-CSCF is connected
@@ -277,6 +305,9 @@ class Core:
     ) -> None:
         runtime = self._files / server.name
         runtime.mkdir(exist_ok=True)
+        if server.name not in self._rpcs:
+            self._rpcs[server.name] = Rpc(runtime)
+        values = values | {"RPC_SOCKET": self._rpcs[server.name].address}
         argv = ["kamailio", "-f", str(CONFIGURATION / f"{kind}.cfg"), "-DD", "-E", "-m", "32", "-M", "8"]
         argv += ["-Y", str(runtime), "-w", str(runtime)]
         for one in listen:

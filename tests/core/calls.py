@@ -68,14 +68,16 @@ class Leg:
 
 
 def invite(line: Line, to: str, **headers: str) -> Request:
-    """An initial INVITE with the Service-Route of the line's registration."""
+    """An initial INVITE with the Service-Route of the line's registration; `impu` is who calls."""
+    impu = headers.pop("impu", line.phone.impu)
     request = Request("INVITE", to)
     fields = request.headers
     fields.add("Via", line.via(line.port_s))
     fields.add("Max-Forwards", "70")
     for route in line.service_route:
         fields.add("Route", route)
-    fields.add("From", f"<{line.phone.impu}>;tag={random.getrandbits(32):x}")
+    fields.add("From", f"<{impu}>;tag={random.getrandbits(32):x}")
+    fields.add("P-Preferred-Identity", f"<{impu}>")
     fields.add("To", f"<{to}>")
     fields.add("Call-ID", f"{random.getrandbits(64):x}")
     fields.add("CSeq", "1 INVITE")
@@ -88,9 +90,9 @@ def invite(line: Line, to: str, **headers: str) -> Request:
     return request
 
 
-def call(caller: Line, callee: Line, to: str = "") -> tuple[Leg, Leg, float]:
+def call(caller: Line, callee: Line, to: str = "", **headers: str) -> tuple[Leg, Leg, float]:
     """A call that is answered and acknowledged; both legs, and the seconds from INVITE to 200."""
-    request = invite(caller, to or callee.phone.impu)
+    request = invite(caller, to or callee.phone.impu, **headers)
     began = caller.send(request)
     _, arrived, sock, remote = callee.incoming("INVITE")
     answer = arrived.response(200, to_tag=f"{random.getrandbits(32):x}")

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from sip_client import Line, Phone, Timeout
 
 from drivers.protocols import Family, Shape
 from testbed.core.core import Core, CoreOptions, subscribers_of
+from testbed.core.inspect import ScscfState
 from testbed.core.subscribers import Subscriber
 from testbed.rig.rig import Rig
 from testbed.topology.load import load
@@ -57,6 +59,15 @@ class Bench:
         assert response.status == 200, response
         return line
 
+    def bound(self, impu: str) -> list[str]:
+        """The lines that an identity is bound to at the S-CSCF, the newest first."""
+        return [binding.uri.removeprefix("sip:").split(";")[0] for binding in self.state.bindings.get(impu, [])]
+
+    @property
+    def state(self) -> ScscfState:
+        """What the S-CSCF knows."""
+        return self.core.scscf_state()
+
     def associations(self, line: Line) -> int:
         """How many security associations of a line the kernel holds for its P-CSCF."""
         servers = self.plan.servers.values()
@@ -85,21 +96,33 @@ class Bench:
 
     def hang_up(self) -> None:
         """Deregister what is registered, and close all lines."""
+        bindings = self.state.bindings if self.phones else {}
+        bound = {(impu, each.uri.split(";")[0]) for impu, all_ in bindings.items() for each in all_}
         for phone in self.phones:
             for line in reversed(phone.lines):
-                if line.service_route and self.associations(line) == 4:
-                    with suppress(Timeout):
-                        line.reregister(expires=0, tags="")
+                line.change = lambda request: None
+                for impu, *_ in phone.subscriber.implicit_sets:
+                    if (impu, f"sip:{line.name}") in bound and self.associations(line) == 4:
+                        with suppress(Timeout):
+                            line.reregister(impu=impu, expires=0, tags="")
             phone.close()
         self.phones = []
 
 
 @contextmanager
-def core_bench(folder: Path, options: CoreOptions, topology: str = "two-access") -> Iterator[Bench]:
-    """Bring up a rig without delays and its core, put all UEs on their accesses, and undo it all."""
+def core_bench(
+    folder: Path, options: CoreOptions, topology: str = "two-access", sets: tuple[tuple[str, ...], ...] = ()
+) -> Iterator[Bench]:
+    """Bring up a rig without delays and its core, put all UEs on their accesses, and undo it all.
+
+    `sets` are the implicit registration sets of the UE that moves, where they are not to be the topology's.
+    """
     plan = make_plan(load(TOPOLOGIES / f"{topology}.yaml"))
     accesses = {name: dataclasses.replace(access, shape=Shape()) for name, access in plan.accesses.items()}
     plan = dataclasses.replace(plan, accesses=accesses)
+    if sets:
+        ue = dataclasses.replace(plan.ues["ue"], impus=tuple(chain.from_iterable(sets)), implicit_sets=sets)
+        plan = dataclasses.replace(plan, ues={**plan.ues, "ue": ue})
     rig = Rig(plan, "coretest", folder / "state")
     with rig.hold():
         rig.bring_up()

@@ -56,6 +56,12 @@ class Line:
         self.stream: socket.socket | None = None
         self.digest: DigestClient | None = None
         self.times: dict[str, float] = {}
+        self.change: Callable[[Request], None] = lambda request: None  # what a test does to each REGISTER
+
+    @property
+    def name(self) -> str:
+        """As the S-CSCF names it."""
+        return f"{self.phone.user}@{self.host}:{self.port_s}"
 
     @property
     def tcp(self) -> bool:
@@ -279,6 +285,7 @@ class Line:
         headers.add("Proxy-Require", wanted)
         if security:
             headers.add("Security-Client", str(security.offer))
+        self.change(request)
         return request
 
     def via(self, port: int) -> str:

@@ -12,5 +12,5 @@ def test_each_row_of_the_proposal_has_a_rule_that_can_be_taken_out() -> None:
 
 
 def test_a_rule_that_does_not_exist_is_refused_with_those_that_do() -> None:
-    with pytest.raises(UsageError, match=r"no rule 'lingering' to take out.*several-connections, .*linger, "):
+    with pytest.raises(UsageError, match=r"(?s)no rule 'lingering' to take out.*several-connections, .*linger, "):
         CoreOptions(without=frozenset({"lingering"}))

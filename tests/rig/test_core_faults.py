@@ -111,6 +111,11 @@ def test_a_core_without_the_extension_says_so(old_core: Bench) -> None:
     assert old_core.line(old_core.phone("ue"), "lte").register(tags="").status == 200
 
 
+def test_imsglobreg_is_nothing_to_a_core_that_does_not_know_it(old_core: Bench) -> None:
+    """RFC 3261 7.3.1: a parameter that is not known is passed over."""
+    assert old_core.line(old_core.phone("ue"), "lte").register(tags="", to_params=";imsglobreg").status == 200
+
+
 def test_without_its_hss_the_core_refuses_who_is_new_and_serves_who_is_registered(old_core: Bench) -> None:
     """The last test of this core: it ends its HSS."""
     ue = old_core.registered(old_core.phone("ue"), "lte", tags="")
