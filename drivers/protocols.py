@@ -64,6 +64,26 @@ class LinkShaper(Protocol):
         """The shape in force."""
 
 
+class Attenuator(Protocol):
+    """Anything that makes a radio link weaker by so many dB: a device, an access point's power, a medium."""
+
+    def set_attenuation_db(self, db: float) -> float:
+        """Set the nearest step that there is and return it; raises DriverError, also when what is read back differs."""
+
+    def attenuation_db(self) -> float:
+        """The attenuation in force."""
+
+
+class PowerSwitch(Protocol):
+    """Something that can be switched: a relay, the power of a USB port."""
+
+    def set_on(self, on: bool) -> None:
+        """Switch it; raises DriverError, also when what is read back differs."""
+
+    def is_on(self) -> bool:
+        """How it is."""
+
+
 class Service(Protocol):
     """A daemon of the rig."""
 
