@@ -1,30 +1,23 @@
-"""The work of `testbed conformance`: groups of runs in processes of their own, analysed as they are done."""
+"""The work of `testbed conformance`: what is to be run, what came of it, and where that is written."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import os
 import secrets
-import sys
 import time
-from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 from rich.console import Console
 
+from testbed.cli.batches import Batches, Done, How
 from testbed.cli.conformance import DEFAULT_SEED, Wanted
 from testbed.dashboard.conformance import Watch, conformance_table
 from testbed.measure.words import Verdict
-from testbed.results.analyse import CONTEXT, analyse, read_context
-from testbed.results.folder import RunFolder
-from testbed.scenario.catalogue import AnyScenario
 from testbed.scenario.conformance import (
     NOT_RUN,
-    Group,
     Outcome,
     RowOutcome,
     by_row,
@@ -33,14 +26,10 @@ from testbed.scenario.conformance import (
     exit_code,
     groups,
     outcome,
-    write_job,
 )
 from testbed.scenario.conformance_page import page
-from testbed.scenario.site import RunOptions
 from testbed.topology.load import load, resolve
 from testbed.topology.planning import make_plan
-
-JOB, SAID = "job.json", "said.log"
 
 
 class Conforming:
@@ -55,6 +44,7 @@ class Conforming:
         self._scenarios = chosen(wanted.rows)
         self._rules = check_rules(wanted.without)
         seed = DEFAULT_SEED if wanted.seed is None and wanted.clock == "simulated" else wanted.seed
+        self._how = How(wanted.kernel, wanted.clock, seed, wanted.runs, wanted.rig, wanted.workers, self._rules)
         self._groups = groups(self._scenarios, wanted.transports, wanted.families, seed)
         for group in self._groups:
             plan = make_plan(load(resolve(group.topology)))
@@ -67,68 +57,21 @@ class Conforming:
         folder.mkdir(parents=True)
         total = sum(len(group.runs) for group in self._groups)
         with Watch(Console(stderr=True), total) as watch:
-            asyncio.run(self._all(folder, watch))
+            took = lambda done: self._done(done, watch)  # noqa: E731
+            asyncio.run(Batches(folder, self._how, watch.working, took).carry_out(self._groups))
         table = by_row(self._outcomes, self._scenarios)
         self._write(folder, table)
         return exit_code(self._outcomes)
 
-    async def _all(self, folder: Path, watch: Watch) -> None:
-        """Workers that take one group after the other."""
-        waiting: list[tuple[int, Group]] = list(enumerate(self._groups))
-
-        async def work(worker: int) -> None:
-            while waiting:
-                number, group = waiting.pop(0)
-                await self._group(folder / f"group-{number}", group, worker, watch)
-            watch.working(worker, None)
-
-        await asyncio.gather(*(work(worker) for worker in range(self._workers())))
-
-    def _workers(self) -> int:
-        """In real time one: a neighbour would be measured too."""
-        if self._wanted.workers is not None:
-            return self._wanted.workers
-        return (os.cpu_count() or 1) if self._wanted.clock == "simulated" else 1
-
-    async def _group(self, folder: Path, group: Group, worker: int, watch: Watch) -> None:
-        """One group: its process, and the analysis of each run as soon as it has left its evidence."""
-        wanted = self._wanted
-        folder.mkdir()
-        folders = [RunFolder.create(wanted.runs, scenario.name) for scenario in group.runs]
-        options = RunOptions(rig=f"{wanted.rig}{worker}", without=self._rules)
-        write_job(folder / JOB, group, resolve(group.topology).resolve(), folders, options)
-        judging: list[asyncio.Task[None]] = []
-        watch.working(worker, f"{group.title}: starting")
-        async for event in _said_by(self._argv(folder / JOB), folder / SAID):
-            if (number := event.get("begins")) is not None:
-                watch.working(worker, f"{group.title}: {group.runs[number].name}")
-            elif (number := event.get("done")) is not None:
-                judging.append(asyncio.create_task(self._judge(group.runs[number], folders[number], watch)))
-        await asyncio.gather(*judging)
-        for scenario, one in zip(group.runs, folders, strict=True):
-            if not (one.path / CONTEXT).is_file():
-                self._lost(scenario, one, folder / SAID, watch)
-
-    def _argv(self, job: Path) -> list[str]:
-        wanted = self._wanted
-        argv = [sys.executable, "-P", "-m", "testbed.cli.main", "conformance", "--batch", str(job.absolute())]
-        argv += ["--kernel", wanted.kernel, "--clock", wanted.clock, "--runs", str(wanted.runs.absolute())]
-        seed = self._groups[0].runs[0].seed
-        return [*argv, *(["--seed", str(seed)] if seed is not None else [])]
-
-    async def _judge(self, scenario: AnyScenario, folder: RunFolder, watch: Watch) -> None:
-        result = await asyncio.to_thread(analyse, folder, read_context(folder))
-        self._kernel = f"{result.kernel.name} {result.kernel.release}"
-        self._took(outcome(scenario, result, folder.path), watch)
-
-    def _lost(self, scenario: AnyScenario, folder: RunFolder, said: Path, watch: Watch) -> None:
-        """A run that left nothing: its process broke before it came to it."""
-        words = said.read_text(errors="replace").strip().splitlines()
-        why = words[-1] if words else "its process said nothing"
-        how = (scenario.name, scenario.title, scenario.transport, scenario.ip)
-        self._took(Outcome(*how, Verdict.RIG_ERROR, "", (f"it was not carried out: {why}",), str(folder.path)), watch)
-
-    def _took(self, one: Outcome, watch: Watch) -> None:
+    def _done(self, done: Done, watch: Watch) -> None:
+        """A run has ended; one that left nothing is the bench's fault."""
+        if done.result is None:
+            scenario, reasons = done.scenario, (f"it was not carried out: {done.why}",)
+            how = (scenario.name, scenario.title, scenario.transport, scenario.ip)
+            one = Outcome(*how, Verdict.RIG_ERROR, "", reasons, str(done.folder))
+        else:
+            self._kernel = f"{done.result.kernel.name} {done.result.kernel.release}"
+            one = outcome(done.scenario, done.result, done.folder)
         self._outcomes.append(one)
         watch.finished(one)
 
@@ -166,21 +109,3 @@ class Conforming:
         told = row.verdict.value if row.verdict else NOT_RUN
         words = f"without `{rule}` row {row.row.number} {told}; rows that failed: {', '.join(failed) or 'none'}"
         self._out.print(words, highlight=False)
-
-
-async def _said_by(argv: Sequence[str], log: Path) -> AsyncIterator[dict[str, int]]:
-    """What a process says, a JSON object a line; what it says on standard error goes to `log`.  It ends with us."""
-    with log.open("ab") as errors:
-        process = await asyncio.create_subprocess_exec(
-            *argv, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=errors
-        )
-    assert process.stdout is not None
-    try:
-        async for line in process.stdout:
-            with contextlib.suppress(ValueError):  # a guest's kernel may put in a word
-                yield json.loads(line)
-        await process.wait()
-    finally:
-        if process.returncode is None:
-            process.terminate()
-            await process.wait()
