@@ -83,5 +83,13 @@ class ForeignNetwork(SimError):
     """The card says that AUTN was not made by its home network (status word 9862, TS 31.102 7.1.2.1)."""
 
 
+class NoService(ModemError):
+    """The modem is not registered: denied, searching, or roaming where that is not wanted."""
+
+
+class ContextRefused(ModemError):
+    """The network or the modem refused to activate a context: a wrong APN above all."""
+
+
 class NoDataCall(ModemError):
     """This vendor's data call cannot be made over AT; the error says with what it can."""

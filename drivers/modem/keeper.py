@@ -48,6 +48,7 @@ class PortKeeper:
             mend = "plug the modem in; `testbed modem list` shows all"
             raise PortGone("there is no such port", where=str(self.name), mend=mend)
         self._port = AtPort(path, self._on_unsolicited, self._on_gone, self._recorder)
+        self._port.doubt()  # whoever had the port before us may have left half a dialogue
 
     async def wait_open(self, deadline_s: float = BACK_S) -> None:
         """Open the port as soon as it is there and ours; raises PortNotBack with what was last in the way."""

@@ -53,6 +53,10 @@ class AtPort:
         """:meth:`run` for a plain command line."""
         return await self.run(Command(text, timeout_s, secret=secret))
 
+    def doubt(self) -> None:
+        """The next command is sent only when the modem has answered `AT`: see :class:`AtChannel`."""
+        self._channel.doubt()
+
     def close(self) -> None:
         """Leave the port; whoever still waits for an answer gets PortGone."""
         self._leave()

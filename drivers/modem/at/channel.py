@@ -102,6 +102,10 @@ class AtChannel:
         if self._running is None:
             self._start(now)
 
+    def doubt(self) -> None:
+        """Something may still come that belongs to no command of ours: the next one is preceded by `AT`."""
+        self._owed = True
+
     def receive(self, data: bytes, now: float) -> list[Event]:
         """Bytes from the modem.  Never raises, whatever they are."""
         if self._quiet_at is not None and data:

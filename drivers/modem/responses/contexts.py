@@ -107,6 +107,8 @@ def _parameters(fields: list[Field]) -> Answer:
         "pcscf": servers["pcscf"],
         "im_cn_signalling": integer(at(rest, 5)),
         "mtu": integer(at(rest, 7)),
+        "subnet4": str(mask) if mask and local.family == 4 else None,
+        "subnet6": str(mask) if mask and local.family == 6 else None,
         "ipv4": own.get(4),
         "ipv6": own.get(6),
         "gw4": str(gateway) if gateway.family == 4 else None,
