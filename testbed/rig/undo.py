@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from drivers.host import mounts, netns, processes
+from drivers.virtual import gadget
 
 PATIENCE_S = 5.0  # from SIGTERM to SIGKILL
 
@@ -95,10 +96,36 @@ class Folder:
         return [f"removed folder {path}"]
 
 
+class UsbGadget:
+    """`{"name": ...}`: a virtual stick's USB gadget, whose name is ours alone; its network device goes with it."""
+
+    def there(self, values: Values) -> list[str]:
+        return [f"USB gadget {values['name']}"] if gadget.exists(values["name"]) else []
+
+    def undo(self, values: Values) -> list[str]:
+        return [f"removed USB gadget {values['name']}"] if gadget.remove(values["name"]) else []
+
+
+class RadioLever:
+    """`{"lever": ..., "states": ...}`: an attenuator, relay or power switch that is put back (drivers.rf.safe)."""
+
+    def there(self, values: Values) -> list[str]:
+        from drivers.rf import safe  # few rigs have one, and pydantic's import costs every other guest its time
+
+        return safe.there(values)
+
+    def undo(self, values: Values) -> list[str]:
+        from drivers.rf import safe
+
+        return safe.undo(values)
+
+
 KINDS: Mapping[str, Kind] = {
     "namespaces": Namespaces(),
     "namespace-folder": NamespaceFolder(),
     "processes": Processes(),
     "mount": Mount(),
     "folder": Folder(),
+    "radio-lever": RadioLever(),
+    "usb-gadget": UsbGadget(),
 }

@@ -7,7 +7,7 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from virtual_modem import DOMAIN, ICCID, IMPI, IMPUS, IMSI, K, OPC, SUBSCRIPTION, VirtualModem, card
+from virtual_modem import DOMAIN, ICCID, IMPI, IMPUS, IMSI, OPC, SUBSCRIPTION, K, VirtualModem, card
 
 from drivers.virtual.card import Accepted, Card
 from drivers.virtual.card_files import ISIM_AID, USIM_AID, Subscription

@@ -5,12 +5,13 @@ from __future__ import annotations
 from ipaddress import ip_interface
 from typing import Any
 
-from drivers.virtual.card import Accepted, AkaAnswer, Card, OutOfStep
+from drivers.virtual.card import Card
 from drivers.virtual.card_files import Subscription
 from drivers.virtual.firmware import Action, Firmware
 from drivers.virtual.models import model
 from drivers.virtual.network import Bearer, BearerAddress, ConfiguredNetwork, Interface
-from testbed.ims.aka import AkaResult, MacFailure, SoftwareSim
+from testbed.ims.aka import SoftwareSim
+from testbed.rig.stick import software_aka
 
 K = bytes.fromhex("465b5ce8b199b49faa5f0a2ee238a6bc")
 OPC = bytes.fromhex("cd63cb71954a9f4e48a5994e37a02baf")
@@ -35,19 +36,6 @@ IMS = Bearer(
     ("10.2.0.10", "10.2.0.11", "10.2.0.12", "2001:db8:2::10"),
     1428,
 )
-
-
-def software_aka(sim: SoftwareSim) -> Any:
-    """The card's authentication functions: those of the software SIM."""
-
-    def authenticate(rand: bytes, autn: bytes) -> AkaAnswer:
-        try:
-            result = sim.authenticate(rand, autn)
-        except MacFailure:
-            return None
-        return Accepted(result.res, result.ck, result.ik) if isinstance(result, AkaResult) else OutOfStep(result.auts)
-
-    return authenticate
 
 
 def card(subscription: Subscription = SUBSCRIPTION) -> Card:
