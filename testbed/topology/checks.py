@@ -50,13 +50,26 @@ def _servers(topology: Topology) -> Iterator[Complaint]:
         elif (role := topology.servers[access.pcscf].role) != "pcscf":
             mend = nearest(access.pcscf, pcscfs, "the P-CSCFs here are")
             yield Complaint(path, f"server `{access.pcscf}` is no P-CSCF, its role is {role}", mend)
-    for role in ("scscf", "hss"):
+    for role in ("scscf", "hss", "icscf", "peer"):
         having = [name for name, server in topology.servers.items() if server.role == role]
-        if not having:
+        if not having and role in ("scscf", "hss"):
             yield Complaint(("servers",), f"no server has the role {role}", f"add `{role}: {{role: {role}}}`", True)
         for extra in having[1:]:
             what = f"a second server has the role {role}, the first is `{having[0]}`"
             yield Complaint(("servers", extra, "role"), what, "keep one of them")
+    yield from _domains(topology)
+
+
+def _domains(topology: Topology) -> Iterator[Complaint]:
+    """A peer has a domain, and it is not the home network's."""
+    for name, server in topology.servers.items():
+        path: KeyPath = ("servers", name, "domain")
+        if server.role == "peer" and server.domain is None:
+            yield Complaint(("servers", name), "a peer has no domain", "give its network's, such as peer.net", True)
+        elif server.role != "peer" and server.domain is not None:
+            yield Complaint(path, f"a server of role {server.role} has the home network's domain", "leave it out")
+        elif server.domain == topology.domain:
+            yield Complaint(path, f"`{server.domain}` is the home network's domain too", "give the peer another")
 
 
 def _ues(topology: Topology) -> Iterator[Complaint]:

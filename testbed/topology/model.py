@@ -19,6 +19,9 @@ SipUri = Annotated[str, StringConstraints(pattern=r"^sip:[A-Za-z0-9._+-]+@[a-z0-
 Milliseconds = Annotated[float, Field(ge=0, le=LONGEST_DELAY_MS)]
 
 
+Role = Literal["pcscf", "scscf", "icscf", "hss", "peer"]
+
+
 class Strict(BaseModel):
     """The manner of every part of a file."""
 
@@ -78,9 +81,10 @@ AnyAccess = WiredAccess
 
 
 class Server(Strict):
-    """A server of the home network, a namespace of its own on the backbone."""
+    """A server of the home network, or the one of a peer network; a namespace of its own on the backbone."""
 
-    role: Literal["pcscf", "scscf", "hss"] = Field(description="What runs there.")
+    role: Role = Field(description="What runs there; `peer` is SIPp, a user agent of another network.")
+    domain: Domain | None = Field(default=None, description="Of a peer: its network's domain.")
     ipv4: IPv4Address | None = Field(default=None, description="Derived when not given.")
     ipv6: IPv6Address | None = Field(default=None, description="Derived when not given.")
 
@@ -124,6 +128,6 @@ class Topology(Strict):
     title: str = Field(default="", max_length=200, pattern=r"^\P{C}*$", description="What the rig is for, in a line.")
     domain: Domain = Field(description="The home network's domain (RFC 3261 realm and registrar).")
     accesses: dict[Name, AnyAccess] = Field(min_length=1, max_length=64, description="Access networks by name.")
-    servers: dict[Name, Server] = Field(min_length=1, max_length=64, description="P-CSCFs, the S-CSCF and the HSS.")
+    servers: dict[Name, Server] = Field(min_length=1, max_length=64, description="P-CSCFs, S-CSCF, HSS; I-CSCF, peer.")
     ues: dict[Name, Ue] = Field(min_length=1, max_length=16, description="The UE that moves first, then the far end.")
     backbone: Backbone = Field(default=Backbone(), description="The network between accesses and servers.")

@@ -2,7 +2,7 @@
 
 A topology file says what a person wants; the plan is what bring-up, core, UEs and measurement agree on.
 
-    UE --cable-- access --shaped link-- backbone (a bridge) -- P-CSCFs, S-CSCF, HSS
+    UE --cable-- access --shaped link-- backbone (a bridge) -- P-CSCFs, S-CSCF, HSS (I-CSCF, peer)
 
 The cable has no delay of its own: cutting it takes the UE off at once, while what had passed it still travels on.
 Delay, jitter and loss lie on the link behind it: uplink at the access's end, downlink at the backbone's.
@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
 from drivers.protocols import AccessAddress, Family, Shape
+from testbed.topology.model import Role
 
 BACKBONE = "backbone"
 UE_CABLE, NETWORK_LINK = "ue0", "net0"  # an access's devices: towards the UE, towards the backbone
@@ -49,8 +49,9 @@ class ServerPlan:
     """A server on the backbone; its namespace is called like itself, its device `eth0`."""
 
     name: str
-    role: Literal["pcscf", "scscf", "hss"]
+    role: Role
     addresses: Mapping[Family, str]
+    domain: str = ""  # of a peer: its network's
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,10 @@ class Plan:
     def server(self, role: str) -> ServerPlan:
         """The only server of a role (scscf, hss)."""
         return next(server for server in self.servers.values() if server.role == role)
+
+    def optional(self, role: str) -> ServerPlan | None:
+        """The server of a role that there need not be (icscf, peer)."""
+        return next((server for server in self.servers.values() if server.role == role), None)
 
     def pcscfs(self) -> tuple[ServerPlan, ...]:
         return tuple(server for server in self.servers.values() if server.role == "pcscf")

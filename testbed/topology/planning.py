@@ -24,7 +24,12 @@ def make_plan(topology: Topology) -> Plan:
             for number, (name, access) in enumerate(topology.accesses.items())
         },
         servers={
-            name: ServerPlan(name, server.role, {family: str(found[family].servers[name]) for family in FAMILIES})
+            name: ServerPlan(
+                name,
+                server.role,
+                {family: str(found[family].servers[name]) for family in FAMILIES},
+                server.domain or "",
+            )
             for name, server in topology.servers.items()
         },
         ues={

@@ -43,7 +43,7 @@ ONE_FAULT = {
     ),
     "an unknown key like no other": (
         ("hss: {role: hss}", "hss: {role: hss, colour: red}"),
-        "33:20: servers.hss.colour: there is no such key here | known: ipv4, ipv6",
+        "33:20: servers.hss.colour: there is no such key here | known: domain, ipv4, ipv6",
     ),
     "a missing key": (
         ("domain: home1.net\n", ""),
@@ -109,7 +109,7 @@ ONE_FAULT = {
     ),
     "a role that does not exist": (
         ("{role: hss}", "{role: ggsn}"),
-        "33:15: servers.hss.role: `ggsn` is not known here | known: pcscf, scscf, hss",
+        "33:15: servers.hss.role: `ggsn` is not known here | known: pcscf, scscf, icscf, hss, peer",
     ),
     "a key twice": (
         (LTE, LTE + LTE),
@@ -141,6 +141,22 @@ ONE_FAULT = {
     "two S-CSCFs": (
         ("  hss: {role: hss}\n", "  hss: {role: hss}\n  other: {role: scscf}\n"),
         "34:17: servers.other.role: a second server has the role scscf, the first is `scscf` | keep one of them",
+    ),
+    "two I-CSCFs": (
+        ("  hss: {role: hss}\n", "  hss: {role: hss}\n  icscf: {role: icscf}\n  other: {role: icscf}\n"),
+        "35:17: servers.other.role: a second server has the role icscf, the first is `icscf` | keep one of them",
+    ),
+    "a peer without a domain": (
+        ("  hss: {role: hss}\n", "  hss: {role: hss}\n  peer: {role: peer}\n"),
+        "34:3: servers.peer: a peer has no domain | give its network's, such as peer.net",
+    ),
+    "a peer in the home network": (
+        ("  hss: {role: hss}\n", "  hss: {role: hss}\n  peer: {role: peer, domain: home1.net}\n"),
+        "34:30: servers.peer.domain: `home1.net` is the home network's domain too | give the peer another",
+    ),
+    "a domain of a server of the home network": (
+        ("{role: hss}", "{role: hss, domain: peer.net}"),
+        "33:28: servers.hss.domain: a server of role hss has the home network's domain | leave it out",
     ),
     "a UE without accesses": (
         ("[lte, wifi]", "[]"),
