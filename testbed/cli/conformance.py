@@ -83,15 +83,16 @@ def _carry_out(job: Path, wanted: Wanted) -> int:
 
         return repeat_in_guest([wanted.runs.absolute()], clock=wanted.clock, seed=wanted.seed)
 
-    from testbed.dashboard.board import line
+    from functools import partial
+
+    from rich.console import Console
+
+    from testbed.dashboard.live import PlainView
+    from testbed.rig.kernel.wall import wall_s
     from testbed.scenario.batch import Batch
     from testbed.scenario.conformance import read_job
-    from testbed.scenario.progress import Progress
 
     topology, runs, options = read_job(job)
-
-    def told(event: Progress) -> None:
-        click.echo(line(event, 0.0), err=True)
 
     def say(event: str, number: int) -> None:
         click.echo(json.dumps({event: number}))
@@ -103,5 +104,7 @@ def _carry_out(job: Path, wanted: Wanted) -> int:
     def done(number: int) -> None:
         say("done", number)
 
-    Batch(topology, runs, options, job.parent, told, begins, done).carry_out()
+    wall = partial(wall_s, job.parent) if wanted.clock == "simulated" else None
+    with PlainView(Console(stderr=True), f"{len(runs)} runs on {topology.stem}", wall=wall) as view:
+        Batch(topology, runs, options, job.parent, view.told, begins, done).carry_out()
     return 0

@@ -94,7 +94,7 @@ class Batch:
         if sound:
             try:
                 await _deregister(run.cast, site)
-                left = await _left(Look(site.plan, site.core, run.cast.ues))
+                left = await _left(Look(site.plan, site.rig, site.core, run.cast.ues))
             except TestbedError as failed:
                 left = str(failed)
             if left:

@@ -50,7 +50,7 @@ class Bench:
         levers: Levers,
     ) -> None:
         self.plan, self.rig, self.core, self.ues, self.levers = plan, rig, core, ues, levers
-        self.look = Look(plan, core, ues)
+        self.look = Look(plan, rig, core, ues)
         self.calls: dict[str, NamedCall] = {}
         self.snapshots: dict[str, dict[str, Any]] = {}
         self.answers: dict[str, Answer] = {}

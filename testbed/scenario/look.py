@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from drivers.host import netns
+from drivers.link.xfrm import SaState, Xfrm
 from testbed.topology.plan import Plan
 
 if TYPE_CHECKING:
     from testbed.core.core import Core
+    from testbed.rig.rig import Rig
     from testbed.ue.handle import UeHandle
 
 STATE_DEADLINE_S = 10.0
@@ -36,8 +39,8 @@ class Bound:
 class Look:
     """Asks whoever knows."""
 
-    def __init__(self, plan: Plan, core: Core, ues: Mapping[str, UeHandle]) -> None:
-        self._plan, self._ues = plan, ues
+    def __init__(self, plan: Plan, rig: Rig, core: Core, ues: Mapping[str, UeHandle]) -> None:
+        self._plan, self._rig, self._ues = plan, rig, ues
         self._core: Any = core
         self._accesses = {
             ipaddress.ip_address(address.address): name
@@ -58,9 +61,6 @@ class Look:
 
     async def scscf(self) -> Any:
         return await asyncio.to_thread(self._core.scscf_state)
-
-    async def pcscf(self, name: str) -> Any:
-        return await asyncio.to_thread(self._core.pcscf_state, name)
 
     async def bindings(self) -> dict[str, list[Bound]]:
         """All bindings at the S-CSCF, by identity."""
@@ -97,7 +97,7 @@ class Look:
         if host in self._ues:
             there: Iterable[Any] = (await self.ue(host))["associations"]
         else:
-            there = (await self.pcscf(host)).associations
+            there = await asyncio.to_thread(_associations, self._rig.namespace(host))
         if access is None:
             return len(list(there))
         wanted = {address.address for address in self._plan.accesses[access].addresses}
@@ -163,9 +163,7 @@ async def everything(look: Look, plan: Plan, ues: Iterable[str]) -> dict[str, An
         "sessions": sorted(scscf.sessions),
     }
     for pcscf in plan.pcscfs():
-        state = await look.pcscf(pcscf.name)
-        found[f"{pcscf.name}-connections"] = sorted(map(str, state.connections))
-        found[f"{pcscf.name}-associations"] = len(list(state.associations))
+        found[f"{pcscf.name}-associations"] = await look.associations(pcscf.name)
     for name in ues:
         state_of_ue = await look.ue(name)
         connections = [each for each in state_of_ue["connections"] if each["state"] != "ended"]
@@ -174,6 +172,16 @@ async def everything(look: Look, plan: Plan, ues: Iterable[str]) -> dict[str, An
         )
         found[f"{name}-associations"] = len(state_of_ue["associations"])
     return found
+
+
+def _associations(namespace: str) -> Sequence[SaState]:
+    """Those in a namespace; called in a thread that has nothing else to do."""
+    with netns.inside(namespace):
+        xfrm = Xfrm()
+    try:
+        return xfrm.associations()
+    finally:
+        xfrm.close()
 
 
 def _part(association: Any, name: str) -> Any:

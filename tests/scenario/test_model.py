@@ -12,26 +12,34 @@ from hypothesis import strategies as st
 from testbed.errors import UsageError
 from testbed.measure.words import Procedure, TriggerKind
 from testbed.scenario.catalogue import FOLDER, catalogue, find
+from testbed.scenario.catalogue import loads as any_loads
 from testbed.scenario.model import Scenario, loads
 from testbed.topology import load as topologies
 from testbed.topology.planning import make_plan
 
+PLANS = {name: make_plan(topologies.load(path)) for name, path in topologies.shipped().items()}
 PLAN = make_plan(topologies.load(topologies.SHIPPED / "two-access.yaml"))
 SCENARIOS = catalogue()
-GLOBAL, REPLACES, RELEASE7 = (SCENARIOS[name] for name in ("global-reregistration", "replaces", "release7"))
+SHORT = {name: scenario for name, scenario in SCENARIOS.items() if isinstance(scenario, Scenario)}
+GLOBAL, REPLACES, RELEASE7 = (SHORT[name] for name in ("global-reregistration", "replaces", "release7"))
 
 
 @pytest.mark.parametrize("name", sorted(SCENARIOS))
-def test_what_ships_is_called_like_its_file_and_fits_the_shipped_topologies(name: str) -> None:
+def test_what_ships_is_called_like_its_file_and_fits_its_topology(name: str) -> None:
     scenario = SCENARIOS[name]
     assert scenario.name == name
-    for path in topologies.shipped().values():
-        scenario.fit(make_plan(topologies.load(path)))
+    scenario.fit(PLANS[scenario.topology])
+
+
+@pytest.mark.parametrize("name", sorted(SHORT))
+def test_the_short_form_fits_every_topology_that_ships(name: str) -> None:
+    for plan in PLANS.values():
+        SHORT[name].fit(plan)
 
 
 @pytest.mark.parametrize("name", sorted(SCENARIOS))
 def test_a_scenario_is_the_same_after_being_written_and_read(name: str) -> None:
-    assert loads(SCENARIOS[name].to_yaml()) == SCENARIOS[name]
+    assert any_loads(SCENARIOS[name].to_yaml()) == SCENARIOS[name]
 
 
 @pytest.mark.parametrize(
@@ -173,7 +181,7 @@ OPTIONS = st.fixed_dictionaries(
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.sampled_from(list(SCENARIOS.values())), OPTIONS)
+@given(st.sampled_from(list(SHORT.values())), OPTIONS)
 def test_any_options_give_a_scenario_that_can_be_written_and_read_or_are_refused(
     scenario: Scenario, options: dict[str, Any]
 ) -> None:
@@ -280,7 +288,7 @@ def test_a_name_means_what_ships_and_a_path_means_the_file(tmp_path: Path) -> No
 def test_an_unknown_scenario_is_answered_with_the_nearest() -> None:
     with pytest.raises(UsageError, match="no scenario `global-registration`\n  mend: did you mean `global-rer"):
         find("global-registration")
-    with pytest.raises(UsageError, match=r"one of: global-reregistration, release7, replaces"):
+    with pytest.raises(UsageError, match=r"one of: .*global-reregistration, "):
         find("zigzag")
     with pytest.raises(UsageError, match=r"mine\.yaml: cannot be read: no such file or directory"):
         find("mine.yaml")

@@ -52,34 +52,36 @@ class HandOff(Arm):
     """The same, triggered at once and waited for."""
 
     trigger: TriggerKind = TriggerKind.CARRIER_LOSS
-    within_s: float = Field(default=40.0, gt=0, le=600)
-    expect_failure: Literal["went-back", "ended"] | None = Field(
-        default=None, description="The UE must give it up, and how that ends."
-    )
-    at: Literal["access", "register", "session"] | None = Field(default=None, description="The step that must fail.")
+    within_s: float = Field(default=60.0, gt=0, le=600)
 
     def said(self) -> str:
-        end = f", which must fail: {self.expect_failure}" if self.expect_failure else ""
-        return f"{self.trigger} on {self.from_}, {self.ue} goes to {self.to}{end}"
+        return f"{self.trigger} on {self.from_}, {self.ue} goes to {self.to}"
 
     async def do(self, bench: Bench) -> str | None:
         await bench.levers.arm(bench.ues[self.ue], self)
         bench.levers.pull(self.from_, self.trigger)
-        if self.expect_failure:
-            return await bench.handoff_fails(self.ue, self.expect_failure, self.at, self.within_s)
         return await bench.handoff_over(self.ue, self.within_s)
 
 
 class Finish(Keys):
-    """Wait for the end of a handoff that was armed before."""
+    """Wait for the end of a handoff that was armed before; one that cannot succeed must fail as it is said here."""
 
     handoff: Ue = Field(default=MOVING, description="Whose handoff.")
-    within_s: float = Field(default=40.0, gt=0, le=600)
+    within_s: float = Field(default=60.0, gt=0, le=600)
+    expect_failure: Literal["went-back", "ended"] | None = Field(
+        default=None, description="The UE must give it up, and this is how that ends."
+    )
+    at: Literal["access", "register", "session"] | None = Field(default=None, description="The step that must fail.")
 
     def said(self) -> str:
-        return f"the handoff of {self.handoff} ends"
+        if self.expect_failure is None:
+            return f"the handoff of {self.handoff} ends"
+        at = f" at {self.at}" if self.at else ""
+        return f"the handoff of {self.handoff} fails{at}: {self.expect_failure}"
 
     async def do(self, bench: Bench) -> str | None:
+        if self.expect_failure is not None:
+            return await bench.handoff_fails(self.handoff, self.expect_failure, self.at, self.within_s)
         return await bench.handoff_over(self.handoff, self.within_s)
 
 
