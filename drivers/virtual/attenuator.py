@@ -195,21 +195,40 @@ class _Orders(asyncio.DatagramProtocol):
         task.add_done_callback(self._under_way.discard)
 
 
-def _teller(path: str | None) -> Moved:
-    """Tells by datagrams; nobody has to listen yet, or still."""
-    stream = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    stream.setblocking(False)
+class _Teller:
+    """Tells by datagrams, in the running event loop; nobody has to listen yet, or still.
 
-    def tell(channel: int, db: float) -> None:
-        if path:
-            with contextlib.suppress(OSError):
-                stream.sendto(json.dumps({"channel": channel, "db": db}).encode(), path)
+    Who listens slowly misses what is out of date, never the newest of a channel.
+    """
 
-    return tell
+    def __init__(self, path: str | None) -> None:
+        self._path, self._socket = path, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        self._untold: dict[int, float] = {}
+
+    def __call__(self, channel: int, db: float) -> None:
+        if self._path:
+            self._untold.pop(channel, None)
+            self._untold[channel] = db
+            self._tell()
+
+    def _tell(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.remove_writer(self._socket)
+        try:
+            self._socket.connect(self._path)
+            while self._untold:
+                channel = next(iter(self._untold))
+                self._socket.send(json.dumps({"channel": channel, "db": self._untold[channel]}).encode())
+                del self._untold[channel]
+        except BlockingIOError:
+            loop.add_writer(self._socket, self._tell)
+        except OSError:
+            self._untold.clear()  # nobody is there
 
 
 async def _serve(arguments: argparse.Namespace) -> None:
-    tell = _teller(arguments.moves)
+    tell = _Teller(arguments.moves)
     state = AttenuatorState(arguments.model, tell, start_db=arguments.start_db)
     device = VirtualAttenuator(state, arguments.address, arguments.http, arguments.telnet)
     await device.start()

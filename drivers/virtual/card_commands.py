@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from drivers.virtual import radio
 from drivers.virtual.answers import BAD_PARAMETERS, INVALID_INDEX, CmeError, Reply
 from drivers.virtual.at_line import Call
+from drivers.virtual.card import PIN_TRIES, PUK_TRIES
 from drivers.virtual.state import SimState
 
 if TYPE_CHECKING:
@@ -34,6 +35,16 @@ def _cpin(modem: Firmware, call: Call) -> Reply:
     modem.say("+CPIN: READY")
     radio.attach(modem)
     return []
+
+
+def _cpinr(modem: Firmware, call: Call) -> Reply:
+    """+CPINR: how many tries are left (TS 27.007 8.65)."""
+    if modem.card is None:
+        raise CmeError(SimState.MISSING)
+    return [
+        f"+CPINR: SIM PIN,{modem.card.pin_tries},{PIN_TRIES}",
+        f"+CPINR: SIM PUK,{modem.card.puk_tries},{PUK_TRIES}",
+    ]
 
 
 def _cimi(modem: Firmware, call: Call) -> Reply:
@@ -114,6 +125,7 @@ def _bytes(text: str) -> bytes:
 
 CARD_COMMANDS: Mapping[str, Callable[[Firmware, Call], Reply]] = {
     "+CPIN": _cpin,
+    "+CPINR": _cpinr,
     "+CIMI": _cimi,
     "+CCID": iccid("+CCID"),
     "+CCHO": _ccho,

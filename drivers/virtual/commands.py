@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from drivers.virtual.firmware import Firmware
 
 Handler = Callable[["Firmware", Call], Reply]
+RESTARTS = (15, 16)  # of +CFUN: what some makers have for a restart
 ATTACH_S = 20.0  # how long +CGATT=1 and +COPS wait for the network
 
 
@@ -81,9 +82,9 @@ def _cfun(modem: Firmware, call: Call) -> Reply:
     if call.form == "=?":
         return ["+CFUN: (0,1,4),(0,1)"]
     value, reset = call.number(0, 1), call.number(1, 0)
-    if value not in (0, 1, 4) or reset not in (0, 1):
+    if value not in (0, 1, 4, *RESTARTS) or reset not in (0, 1):
         raise CmeError(BAD_PARAMETERS)
-    if reset:
+    if reset or value in RESTARTS:
         modem.act("reboot")
     else:
         radio.set_functionality(modem, value)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from drivers.virtual import radio
 from drivers.virtual.answers import (
     BAD_PARAMETERS,
+    CME_TEXTS,
     INVALID_INDEX,
     LAST_PDN,
     NO_SERVICE,
@@ -163,6 +164,14 @@ def _cgerep(modem: Firmware, call: Call) -> Reply:
     return []
 
 
+def _ceer(modem: Firmware, call: Call) -> Reply:
+    """+CEER (6.10): why the last context was refused."""
+    causes = [context.cause for context in modem.state.contexts.values() if context.cause is not None]
+    return [
+        f"+CEER: {CME_TEXTS.get(of_cause(causes[-1]).code, 'ESM cause ' + str(causes[-1]))}" if causes else "+CEER: "
+    ]
+
+
 def _nothing(modem: Firmware, call: Call) -> Reply:
     return []
 
@@ -172,6 +181,7 @@ CONTEXT_COMMANDS: Mapping[str, Callable[[Firmware, Call], Reply]] = {
     "+CGACT": _cgact,
     "+CGPADDR": _cgpaddr,
     "+CGCONTRDP": _cgcontrdp,
+    "+CEER": _ceer,
     "+CGPIAF": _cgpiaf,
     "+CGEREP": _cgerep,
     "+CGAUTH": _nothing,

@@ -164,6 +164,11 @@ class Firmware:
         self._actions.append(action)
 
     @property
+    def is_running(self) -> bool:
+        """Whether a command line is being run."""
+        return self._line is not None
+
+    @property
     def sim(self) -> SimState:
         if self.card is None:
             return SimState.MISSING

@@ -181,7 +181,7 @@ class ConfiguredNetwork:
         elif isinstance(request, Disconnect):
             self._later(now + self.connect_s, Disconnected(request.cid))
         else:
-            self._due.clear()  # a modem that has left is answered nothing any more
+            self._forget_answers()
 
     def tick(self, now: float) -> list[Event]:
         events = []
@@ -200,7 +200,7 @@ class ConfiguredNetwork:
         if covered == self.covered:
             return
         self.covered = covered
-        self._due.clear()
+        self._forget_answers()
         self._later(now, CoverageBack() if covered else CoverageLost())
 
     def deactivate(self, cid: int, now: float) -> None:
@@ -210,6 +210,11 @@ class ConfiguredNetwork:
     def detach(self, now: float) -> None:
         """End the registration from the network's side."""
         self._later(now, DetachedByNetwork())
+
+    def _forget_answers(self) -> None:
+        """A modem that has left, or cannot be reached, is answered nothing any more."""
+        self._due = [due for due in self._due if isinstance(due[2], CoverageLost | CoverageBack)]
+        heapq.heapify(self._due)
 
     def _attach_answer(self) -> Event:
         if self.attach_cause is not None:

@@ -132,7 +132,8 @@ def _families(modem: Firmware, up: bool) -> str:
 
 
 def _no_carrier(modem: Firmware, cid: int, up: bool) -> Sequence[str]:
-    return [] if up else ["NO CARRIER"]
+    """Nobody could tell it from a result while a command runs, so then it is not said."""
+    return [] if up or modem.is_running else ["NO CARRIER"]
 
 
 def _quectel_data(modem: Firmware, cid: int, up: bool) -> Sequence[str]:
@@ -169,6 +170,7 @@ def _curc(modem: Firmware, call: Call) -> Reply:
 
 
 def _nothing(modem: Firmware, call: Call) -> Reply:
+    """Bands, technologies and the like: taken, without any effect on a network that has one cell."""
     return []
 
 
@@ -198,14 +200,14 @@ class Dialect:
 
 
 DIALECTS: Mapping[str, Dialect] = {
-    "generic": Dialect({}, data_call_urcs=_no_carrier, nic_follows=True, plain_session=True),
+    "generic": Dialect({"+WS46": _nothing}, data_call_urcs=_no_carrier, nic_follows=True, plain_session=True),
     "quectel": Dialect(
         {
             "+QCCID": iccid("+QCCID"),
             "+QNETDEVCTL": dial("+QNETDEVCTL", on=(1, 3), off=(0, 2), at_once=True),
             "$QCRMCALL": dial("$QCRMCALL", on=(1,), off=(0,)),
             "+QINDCFG": _qindcfg,
-            **dict.fromkeys(("+QCFG", "+QURCCFG"), _nothing),
+            **dict.fromkeys(("+QCFG", "+QURCCFG", "+QNWPREFCFG"), _nothing),
             **SIGNAL_COMMANDS["quectel"],
         },
         data_call_urcs=_quectel_data,
@@ -219,6 +221,7 @@ DIALECTS: Mapping[str, Dialect] = {
             "^DHCP": _dhcp,
             "^CURC": _curc,
             "^RESET": reboot,
+            **dict.fromkeys(("^SYSCFGEX", "^IMSSWITCH"), _nothing),
             **SIGNAL_COMMANDS["huawei"],
         },
         identification=_labelled,
@@ -231,7 +234,7 @@ DIALECTS: Mapping[str, Dialect] = {
             "+ICCID": iccid("ICCID"),
             "!SCACT": dial("!SCACT", on=(1,), off=(0,)),
             "!RESET": reboot,
-            "!ENTERCND": _nothing,
+            **dict.fromkeys(("!ENTERCND", "!SELRAT", "!BAND"), _nothing),
             **SIGNAL_COMMANDS["sierra"],
         },
         identification=_labelled,
@@ -242,6 +245,7 @@ DIALECTS: Mapping[str, Dialect] = {
             "#ECM": dial("#ECM", on=range(1, 17), off=(0,), cid_at=0),
             "#ECMD": _hang_up_ecm,
             "#REBOOT": reboot,
+            **dict.fromkeys(("#BND", "#USBCFG", "+WS46"), _nothing),
             **SIGNAL_COMMANDS["telit"],
         },
         plain_session=True,
@@ -251,6 +255,7 @@ DIALECTS: Mapping[str, Dialect] = {
             "+CICCID": iccid("+ICCID"),
             "$QCRMCALL": dial("$QCRMCALL", on=(1,), off=(0,)),
             "+CRESET": reboot,
+            **dict.fromkeys(("+CNMP", "+CNBP"), _nothing),
             **SIGNAL_COMMANDS["simcom"],
         },
         identification=_labelled,
@@ -259,6 +264,7 @@ DIALECTS: Mapping[str, Dialect] = {
         {
             "+ICCID": iccid("+ICCID"),
             "+GTRNDIS": dial("+GTRNDIS", on=(1,), off=(0,)),
+            "+GTACT": _nothing,
             **SIGNAL_COMMANDS["fibocom"],
         },
     ),
@@ -267,8 +273,9 @@ DIALECTS: Mapping[str, Dialect] = {
             "^SCID": iccid("^SCID"),
             "^SWWAN": dial("^SWWAN", on=(1,), off=(0,)),
             "^SMSO": reboot,
+            **dict.fromkeys(("^SXRAT", "^SCFG"), _nothing),
             **SIGNAL_COMMANDS["cinterion"],
         },
     ),
-    "ublox": Dialect({}, nic_follows=True, mask="none"),
+    "ublox": Dialect(dict.fromkeys(("+URAT", "+UBANDMASK"), _nothing), nic_follows=True, mask="none"),
 }

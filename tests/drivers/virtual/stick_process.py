@@ -23,7 +23,8 @@ PDNS = {
 
 def plan(name: str, model: str = "quectel-ec25", **more: Any) -> dict[str, Any]:
     """A stick with a card, and a network that has the APNs internet and ims."""
-    return {"name": name, "model": model, "serial": "rig0001", "imei": IMEI, "sim": SIM, "pdns": PDNS, **more}
+    own = {"name": name, "model": model, "serial": "rig0001", "imei": IMEI, "sim": SIM, "pdns": PDNS}
+    return {**own, **more}
 
 
 @contextmanager
