@@ -75,25 +75,23 @@ class Watch:
 
 
 def conformance_table(table: Sequence[RowOutcome]) -> RenderableType:
-    """A line for each row and scenario; the figure is the first run's, or that of one that failed."""
-    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name, options in (
-        ("row", {"justify": "right"}),
-        ("what", {"ratio": 3}),
-        ("clause", {"ratio": 2}),
-        ("scenario", {"no_wrap": True}),
-        ("verdict", {"no_wrap": True}),
-        ("figure", {"ratio": 3}),
-        ("evidence", {"overflow": "fold", "ratio": 4}),
-    ):
-        drawn.add_column(name, **options)
+    """A line or two for each row and scenario; the figure is the first run's, or that of one that failed."""
+    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    drawn.add_column("row", justify="right")
+    drawn.add_column("what must hold, clause", ratio=3)
+    drawn.add_column("scenario, evidence", ratio=5, overflow="fold")
+    drawn.add_column("verdict", no_wrap=True)
+    drawn.add_column("figure", ratio=2)
     for row in table:
-        head = (str(row.row.number), row.row.what, row.row.clause)
+        what = Text.assemble(row.row.what, (f" ({row.row.clause})", "dim"))
         if not row.runs:
-            drawn.add_row(*head, "–", Text(NOT_RUN, "dim"), "", "")
+            drawn.add_row(str(row.row.number), what, "–", Text(NOT_RUN, "dim"), "")
         for number, (name, runs) in enumerate(row.by_scenario()):
             told = next((run for run in runs if run.verdict is not Verdict.PASSED), runs[0])
-            drawn.add_row(*(head if number == 0 else ("", "", "")), name, _verdicts(runs), told.figure, told.folder)
+            shown = Text.assemble(name, (f"\n{told.folder}", "dim"))
+            drawn.add_row(
+                *((str(row.row.number), what) if number == 0 else ("", "")), shown, _verdicts(runs), told.figure
+            )
         drawn.add_section()
     return drawn
 
