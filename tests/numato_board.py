@@ -14,6 +14,7 @@ class NumatoBoard:
     def __init__(self, relays: int = 16) -> None:
         self.closed = [False] * relays
         self.fault = ""
+        self._line = b""
         self._near, far = os.openpty()
         tty.setraw(far)
         self.port = os.ttyname(far)
@@ -29,7 +30,7 @@ class NumatoBoard:
 
     def type(self, text: bytes) -> None:
         """What somebody has typed before us, without an end."""
-        self._typed = text
+        self._line += text
 
     def unplug(self) -> None:
         if self._near >= 0:
@@ -37,20 +38,17 @@ class NumatoBoard:
             os.close(self._far)
             os.close(near)
 
-    _typed = b""
-
     def _serve(self) -> None:
-        line = self._typed
         try:
             while byte := os.read(self._near, 1):
                 if self.fault == "silent":
                     continue
                 os.write(self._near, byte)
                 if byte != b"\r":
-                    line += byte
+                    self._line += byte
                     continue
-                os.write(self._near, b"\n" + self._answer(line.decode()) + b">")
-                line = b""
+                line, self._line = self._line.decode(), b""
+                os.write(self._near, b"\n" + self._answer(line) + b">")
         except OSError:
             return
 

@@ -66,6 +66,7 @@ class AttenuatorSpec(_Spec):
     minimum_db: float = 0.0
     maximum_db: float | None = None  # None: what the model can
     step_db: float = 0.25
+    rate_hz: Annotated[float, Field(gt=0)] = 20.0  # settings a second that it takes, each read back; for fades
     safe_db: float | None = None  # what it is put back to; None: what it was when the rig came
     password_file: Path | None = None  # the password stands in no topology and no journal
     timeout_s: float = 2.0

@@ -202,7 +202,7 @@ class _Teller:
     """
 
     def __init__(self, path: str | None) -> None:
-        self._path, self._socket = path, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._path, self._socket = path or "", socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
         self._untold: dict[int, float] = {}
 

@@ -197,6 +197,17 @@ def test_a_password_is_sent_as_the_manual_says_and_stands_nowhere_else(tmp_path:
         assert server.accept()[0].recv(1000).startswith(b"GET /PWD=s3cret;:MN? HTTP/1.1\r\n")
 
 
+def test_who_listens_slowly_to_the_virtual_device_still_hears_the_newest(device: Rcdat) -> None:
+    attenuator = MiniCircuitsAttenuator(TelnetWire("127.0.0.1", device.telnet), (1,))
+    for db in range(1, 61):
+        attenuator.set_attenuation_db(db)
+    heard = [0.0]
+    while heard[-1] != 60.0:
+        heard.append(device.moved()[1])
+    assert heard == sorted(heard)
+    assert device.moved_nothing()
+
+
 def test_a_single_channel_model_by_its_own_commands(tmp_path: Path) -> None:
     with rcdat(tmp_path, "RCDAT-6000-110") as device:
         assert device.moved() == (1, 110.0)  # the factory's default at power-up is the most
