@@ -220,7 +220,8 @@ class Dialog:
     def received_request(self, request: Request) -> Refusal | None:
         """A request in the dialog: the status and reason to refuse it with, or None to go ahead (12.2.2, 14.2).
 
-        A 500 for an INVITE wants a Retry-After of 0 to 10 s chosen at random, see `retry_after()`.
+        An UPDATE with an offer waits for an INVITE of either end, which may hold another (RFC 3311 5.2).
+        A 500 for either wants a Retry-After of 0 to 10 s chosen at random, see `retry_after()`.
         """
         if self.state is DialogState.TERMINATED:
             return 481, "Call/Transaction Does Not Exist"
@@ -228,11 +229,12 @@ class Dialog:
         if self.remote_cseq is not None and number < self.remote_cseq:
             return 500, "Server Internal Error"  # out of order
         self.remote_cseq = number
-        if request.method == "INVITE":
+        if request.method == "INVITE" or (request.method == "UPDATE" and request.body):
             if self._their_invite is not None:
                 return 500, "Server Internal Error"  # the one before still waits for our answer
             if self._our_invite is not None:
                 return 491, "Request Pending"
+        if request.method == "INVITE":
             self._their_invite = number
         return None
 

@@ -122,6 +122,7 @@ class Handoff:
         """The whole of it.  `broken` says that the old access counts as gone."""
         ue = self._ue
         ringing = [each for each in ue.calls.live if each.outgoing and not each.confirmed]
+        talking = [each for each in ue.calls.live if each.confirmed]
         if broken:
             ue.media.watch(0)
             self._forget_requests(old)
@@ -133,7 +134,10 @@ class Handoff:
             async with asyncio.timeout(order.patience_s):
                 connection = await self._register(old, order)
             step = Step.SESSION
-            failed = await self._move_sessions(old, connection, order, broken=broken)
+            how = "redial" if connection.move is Move.NONE else order.session  # where it fell back, too
+            candidates = talking if how == "redial" else ue.calls.live
+            moving = [each for each in candidates if self._follows(each, old, connection, broken=broken)]
+            failed = await self._move_sessions(moving, connection, how, order.patience_s)
         except FAILURES as why:
             outcome = await self._retreat(step, old, order)
             raise self._say_failed(step, outcome, why, old, order) from why
@@ -181,30 +185,29 @@ class Handoff:
     async def _register(self, old: str, order: HandoffOrder) -> ImsConnection:
         return await self._ue.connections.take_over(self._ue.access(order.to), Move(order.move), self._over(old))
 
-    async def _move_sessions(
-        self, old: str, connection: ImsConnection, order: HandoffOrder, *, broken: bool
-    ) -> list[Session]:
-        """Move all at the same time; those that failed.  Raises what the first one failed with if all did.
+    @staticmethod
+    def _follows(session: Session, old: str, connection: ImsConnection, *, broken: bool) -> bool:
+        """Whether a session is to be moved.
 
         One that was answered a moment ago waits for its ACK (RFC 3261 14.1) and then follows by itself, unless the ACK
-        cannot come any more.
+        cannot come any more.  One that the network has released meanwhile is dialled again.
         """
-        sessions = [each for each in self._ue.calls.live if each.confirmed and self._follows(each, old, connection)]
-        sessions = [each for each in sessions if each.acknowledged or broken]
-        # A core that fell back to release 7 has released the sessions with the old registration.
-        how = "redial" if connection.move is Move.NONE else order.session
-        moves = (self._move(each, connection, how, order.patience_s) for each in sessions)
+        left = session.connection
+        if left is connection or not (left.access.name == old or left.state is not ConnectionState.ACTIVE):
+            return False
+        return session.released or (session.confirmed and (session.acknowledged or broken))
+
+    async def _move_sessions(
+        self, sessions: Sequence[Session], connection: ImsConnection, how: str, patience_s: float
+    ) -> list[Session]:
+        """Move all at the same time; those that failed.  Raises what the first one failed with if all did."""
+        moves = (self._move(each, connection, how, patience_s) for each in sessions)
         outcomes = await asyncio.gather(*moves, return_exceptions=True)
         failures = [each for each in outcomes if isinstance(each, BaseException)]
         unexpected = [each for each in failures if not isinstance(each, FAILURES)]
         for failure in unexpected or (failures if len(failures) == len(sessions) else []):
             raise failure
         return [session for session, outcome in zip(sessions, outcomes, strict=True) if outcome in failures]
-
-    @staticmethod
-    def _follows(session: Session, old: str, connection: ImsConnection) -> bool:
-        left = session.connection
-        return left is not connection and (left.access.name == old or left.state is not ConnectionState.ACTIVE)
 
     async def _move(self, session: Session, connection: ImsConnection, how: str, patience_s: float) -> None:
         self._ue.markers.mark("session-start", call_id=session.call_id, how=how)

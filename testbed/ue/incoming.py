@@ -215,7 +215,9 @@ class Incoming:
         refusal = session.talk.received_request(request)
         self._sessions.stack.respond(key, session.talk.create_response(request, *(refusal or (200, "OK"))))
         if refusal is None:
-            self._sessions.end(session, request.headers.get("Reason") or "the other end hung up")
+            reason = request.headers.get("Reason") or "the other end hung up"
+            session.released = reason.upper().startswith("SIP")  # RFC 3326: a SIP status; who hangs up has none
+            self._sessions.end(session, reason)
 
     def on_cancel(self, key: ServerKey, request: Request) -> None:
         """An INVITE was cancelled before it was answered (9.2)."""

@@ -54,6 +54,7 @@ class Session:
     answer: Response | None = None  # the last final one to a request of ours
     ended: bool = False
     reason: str = ""  # why it ended
+    released: bool = False  # by the network, not by the other end
     busy: asyncio.Lock = field(default_factory=asyncio.Lock)  # one change of ours at a time
     over: asyncio.Event = field(default_factory=asyncio.Event)
 

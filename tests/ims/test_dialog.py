@@ -277,6 +277,22 @@ def test_the_first_invite_counts_as_pending_at_both_ends_while_it_rings() -> Non
     assert dialog.received_request(request("INVITE", 3)) is None
 
 
+def test_an_update_with_an_offer_waits_for_an_invite_of_either_end_and_one_without_does_not() -> None:
+    def update(cseq: int, body: bytes) -> Request:
+        message = from_far("UPDATE", cseq)
+        message.body = body
+        return message
+
+    dialog = at_the_caller()
+    ours = dialog.create_request("INVITE")
+    assert dialog.received_request(update(1, b"v=0\r\n")) == (491, "Request Pending")
+    assert dialog.received_request(update(2, b"")) is None
+    dialog.received_response(final(ours, 488))
+    assert dialog.received_request(from_far("INVITE", 3)) is None
+    assert dialog.received_request(update(4, b"v=0\r\n")) == (500, "Server Internal Error")
+    assert dialog.received_request(update(5, b"")) is None
+
+
 def test_after_a_491_the_owner_of_the_call_id_waits_2_1_to_4_s_and_the_other_less_than_2() -> None:
     called, _ = at_the_called()
     ours = [at_the_caller().glare_delay(random.Random(n)) for n in range(500)]

@@ -1,6 +1,6 @@
 """The timer table (RFC 3261 table 4, TS 24.229 table 7.7.1)."""
 
-from testbed.ims.timers import Timers
+from testbed.ims.timers import Timers, refresh_after
 
 
 def table(timers: Timers) -> dict[str, float]:
@@ -23,3 +23,7 @@ def test_the_values_of_an_ims_ue() -> None:
 
 def test_timer_d_is_never_below_32_seconds() -> None:
     assert Timers(t1=0.1).d == 32
+
+
+def test_what_is_long_is_refreshed_600_seconds_before_its_end_and_what_is_short_at_half() -> None:
+    assert [refresh_after(seconds) for seconds in (600_000, 1201, 1200, 60)] == [599_400, 601, 600, 30]

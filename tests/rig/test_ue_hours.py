@@ -1,0 +1,75 @@
+"""Calls of hours in simulated time: session timers (RFC 4028), refreshes, and TCP streams that lie idle."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from living import FAR, MOVING, PORT_PAIRS, Living, living
+
+from testbed.core.core import CoreOptions
+from testbed.ue.handle import UeHandle
+
+pytestmark = [pytest.mark.simulated, pytest.mark.timeout(0)]  # a limit would be one of simulated time
+TWO_HOURS_S = 7200
+
+
+async def silent_call(up: Living, ue: UeHandle, far: UeHandle) -> str:
+    """A call on hold at both ends: its media would be all that the time is spent on."""
+    for handle, access in ((ue, "lte"), (far, "far")):
+        await handle.order("attach", access=access)
+        await handle.order("register", access=access, move="add")
+    await ue.order("subscribe", access="lte")
+    call: str = (await ue.order("call", access="lte", to=up.plan.ues[FAR].impus[0]))["call_id"]
+    for handle in (ue, far):
+        await handle.order("hold", call_id=call)
+    return call
+
+
+async def session(handle: UeHandle, call: str) -> dict[str, Any]:
+    return next(each for each in (await handle.order("state"))["sessions"] if each["call_id"] == call)
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_a_call_of_two_hours_with_a_handoff_in_the_middle_stays_up(tmp_path: Path, transport: str) -> None:
+    async def work() -> None:
+        async with up.ue(transport=transport) as ue, up.ue(FAR, transport=transport) as far:
+            call = await silent_call(up, ue, far)
+            await asyncio.sleep(TWO_HOURS_S / 2)
+            await ue.order("handoff", old="lte", order={"to": "wifi"})
+            await asyncio.sleep(TWO_HOURS_S / 2)
+            for handle in (ue, far):
+                assert (await session(handle, call))["state"] == "held"
+            await ue.order("resume", call_id=call)  # requests get through, both ways
+            await far.order("resume", call_id=call)
+            assert (await session(ue, call))["state"] == "up"
+            assert not [event for event in up.events if event["event"] == "refresh-failed"]
+            assert [event["event"] for event in up.events].count("refreshed") == 4
+
+    options = CoreOptions(connections=PORT_PAIRS, max_expires_s=3600, transport=transport)
+    with living(tmp_path, options=options) as up:
+        asyncio.run(work())
+    said = {name: (tmp_path / f"ue-{name}.log").read_text() for name in (MOVING, FAR)}
+    updates = sum(text.count("UPDATE over") for text in said.values())
+    assert updates >= TWO_HOURS_S / 1800, said
+    assert "keep-alive" not in "".join(said.values())  # Kamailio answers each
+
+
+def test_a_session_that_the_other_end_does_not_refresh_is_ended(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with up.ue() as ue, up.ue(FAR) as far:
+            call = await silent_call(up, ue, far)
+            begun = time.monotonic()
+            up.rig.lever("lte").blackhole()  # neither end hears of the other any more
+            await asyncio.sleep(1900)
+            sessions = [await session(handle, call) for handle in (ue, far)]
+            assert [each["state"] for each in sessions] == ["ended", "ended"]
+            reasons = [each["reason"] for each in sessions]
+            assert any("refresh" in reason for reason in reasons), reasons
+            assert time.monotonic() - begun >= 1900
+
+    with living(tmp_path, options=CoreOptions(connections=PORT_PAIRS)) as up:
+        asyncio.run(work())
