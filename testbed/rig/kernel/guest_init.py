@@ -144,7 +144,7 @@ def run(job: dict[str, Any], orders: int, news: int) -> int:
 
 
 def beat(news: int) -> None:
-    """Tell what time it is, and who is there: every second at first, later every ten, so that a week costs little."""
+    """Tell what time it is, and who is there: every second at first, later less often, so that a week costs little."""
     known: dict[str, str] = {}
     while True:
         there = {name for name in os.listdir("/proc") if name.isdigit()}
@@ -153,7 +153,7 @@ def beat(news: int) -> None:
             tell(news, f"processes {json.dumps({name: line for name, line in known.items() if line})}")
         now = time.monotonic()
         tell(news, f"time {now:.3f}")
-        time.sleep(1 if now < 60 else 10)
+        time.sleep(1 if now < 60 else 10 if now < 3600 else 100)
 
 
 def command_line(process: str) -> str:
