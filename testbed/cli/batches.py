@@ -16,11 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from testbed.measure.words import Verdict
 from testbed.results.analyse import CONTEXT, analyse, read_context
 from testbed.results.folder import RunFolder
 from testbed.results.model import Result
 from testbed.scenario.catalogue import AnyScenario
-from testbed.scenario.conformance import Group, write_job
+from testbed.scenario.conformance import Group, Outcome, outcome, write_job
 from testbed.scenario.site import RunOptions
 from testbed.topology.load import resolve
 
@@ -57,6 +58,13 @@ class Done:
     folder: Path
     result: Result | None
     why: str = ""
+
+    def as_outcome(self) -> Outcome:
+        """What it comes to in a table; one that left nothing is the bench's fault."""
+        if self.result is not None:
+            return outcome(self.scenario, self.result, self.folder)
+        one, reasons = self.scenario, (f"it was not carried out: {self.why}",)
+        return Outcome(one.name, one.title, one.transport, one.ip, Verdict.RIG_ERROR, "", reasons, str(self.folder))
 
 
 class Batches:

@@ -25,7 +25,6 @@ from testbed.scenario.conformance import (
     chosen,
     exit_code,
     groups,
-    outcome,
 )
 from testbed.scenario.conformance_page import page
 from testbed.topology.load import load, resolve
@@ -64,14 +63,9 @@ class Conforming:
         return exit_code(self._outcomes)
 
     def _done(self, done: Done, watch: Watch) -> None:
-        """A run has ended; one that left nothing is the bench's fault."""
-        if done.result is None:
-            scenario, reasons = done.scenario, (f"it was not carried out: {done.why}",)
-            how = (scenario.name, scenario.title, scenario.transport, scenario.ip)
-            one = Outcome(*how, Verdict.RIG_ERROR, "", reasons, str(done.folder))
-        else:
+        if done.result is not None:
             self._kernel = f"{done.result.kernel.name} {done.result.kernel.release}"
-            one = outcome(done.scenario, done.result, done.folder)
+        one = done.as_outcome()
         self._outcomes.append(one)
         watch.finished(one)
 

@@ -13,6 +13,7 @@ from testbed.errors import TestbedError
 VERBS = {
     "run": ("testbed.cli.run", "run", "Run a scenario on a rig and measure the handoff."),
     "conformance": ("testbed.cli.conformance", "conformance", "Show all of the proposal, row by row."),
+    "study": ("testbed.cli.study", "study", "Sweep over many runs, and draw what came of them."),
     "scenario": ("testbed.cli.scenario", "scenario", "List, show and check scenarios."),
     "scenarios": ("testbed.cli.scenario", "scenarios", "List the scenarios that ship."),
     "doctor": ("testbed.cli.doctor", "doctor", "Say what this machine can do, and how to mend what it lacks."),
