@@ -39,7 +39,7 @@ class Signal:
 def signal_of(answer: Answer) -> Signal:
     """From what a parser read."""
     nested = answer.get("lte") or answer  # +QENG with a 5G cell beside LTE: the anchor's
-    rat = answer.get("rat") or answer.get("mode") or answer.get("system_mode")
+    rat = answer.get("rat") or answer.get("system_mode") or answer.get("mode")
     return Signal(rat=rat, **{name: _first(nested, keys) for name, keys in _KEYS.items()})
 
 
