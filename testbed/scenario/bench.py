@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from testbed.errors import ProductFailure, RigError, UsageError
+from testbed.scenario import growth
+from testbed.scenario.growth import Sample
 from testbed.scenario.look import Look, everything
 from testbed.topology.plan import Plan
 
@@ -53,12 +55,14 @@ class Bench:
         self.look = Look(plan, rig, core, ues)
         self.calls: dict[str, NamedCall] = {}
         self.snapshots: dict[str, dict[str, Any]] = {}
+        self.weights: dict[str, dict[str, Sample]] = {}
         self.answers: dict[str, Answer] = {}
         self.checks: list[Check] = []  # of the step that is under way
         self._subscribers = subscribers
         self._attached: set[str] = set()
         self._last_access: dict[str, str] = {}
         self._events: list[dict[str, Any]] = []
+        self._begun = asyncio.get_running_loop().time()
         self._since = 0  # the first event since the last step that did something
         self._news = asyncio.Event()
 
@@ -102,6 +106,10 @@ class Bench:
 
     async def look_around(self) -> dict[str, Any]:
         return await everything(self.look, self.plan, self.ues)
+
+    async def weigh(self) -> dict[str, Sample]:
+        """What every host has that may not grow."""
+        return await growth.everything(self.rig, self.ues, self.core, asyncio.get_running_loop().time() - self._begun)
 
     # Registration
 

@@ -6,6 +6,7 @@ What a program keeps of dialogs and the like nobody sees from outside: it is ask
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
 import subprocess
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
+from testbed.core.core import Core
 from testbed.rig.rig import Rig
 from testbed.ue.handle import UeHandle
 
@@ -36,12 +38,19 @@ class Sample:
     kept: Mapping[str, int] = field(default_factory=dict)  # sessions, subscriptions, ...: how many its program has
 
 
-async def everything(rig: Rig, ues: Mapping[str, UeHandle], call_s: float) -> dict[str, Sample]:
-    """All of a run that may not grow, `call_s` seconds after its call began."""
+async def everything(rig: Rig, ues: Mapping[str, UeHandle], core: Core, since_s: float) -> dict[str, Sample]:
+    """All of a run that may not grow, `since_s` seconds after it began to make transactions."""
     kept = {name: dict((await ue.order("state"))["alive"]) for name, ue in ues.items()}
-    if call_s < TRANSACTIONS_FROM_S:
+    if since_s < TRANSACTIONS_FROM_S:
         for each in kept.values():
             del each[TRANSACTIONS]
+    state = await asyncio.to_thread(core.scscf_state)
+    kept[rig.plan.server("scscf").name] = {
+        "bindings": sum(map(len, state.bindings.values())),
+        "connections": len(state.connections),
+        "sessions": len(state.sessions),
+        "subscriptions": state.watchers,
+    }
     return sample(rig, kept)
 
 

@@ -73,13 +73,17 @@ class ShortForm:
                 self._mend(old)
             old, new = new, old
             if number == warm < total:
-                before = await everything(self._site.rig, self._ues, time.monotonic() - begun)
+                before = await self._everything(begun)
             if number % 100 == 0:
                 self._told(Progress("hangup", "note", f"{number} of {total} handoffs"))
         if before:
-            after = await everything(self._site.rig, self._ues, time.monotonic() - begun)
+            after = await self._everything(begun)
             self._recorded.notes += [f"handoff {warm} to {total}, {line}" for line in tell(before, after)]
             self._recorded.failures += grown(before, after)
+
+    async def _everything(self, begun: float) -> dict[str, Sample]:
+        """What may not grow."""
+        return await everything(self._site.rig, self._ues, self._site.core, time.monotonic() - begun)
 
     def _mend(self, access: str) -> None:
         """What the trigger broke works again, for the way back."""

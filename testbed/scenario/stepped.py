@@ -22,7 +22,7 @@ from testbed.topology.faults import Complaint, KeyPath, dotted, nearest, shown
 from testbed.topology.plan import Plan
 
 MOST_STEPS = 500
-GIVEN: tuple[Kind, ...] = ("call", "snapshot", "answer")  # names that steps give
+GIVEN: tuple[Kind, ...] = ("call", "snapshot", "weight", "answer")  # names that steps give
 Use = tuple[KeyPath, Names, str]  # where in the file, what it must name, the name
 
 

@@ -30,7 +30,7 @@ def refreshes(up: Living) -> list[str]:
 
 
 async def all_there_is(up: Living, ue: UeHandle, since_s: float) -> dict[str, Sample]:
-    return await everything(up.rig, {ue.name: ue}, time.monotonic() - since_s)
+    return await everything(up.rig, {ue.name: ue}, up.core, time.monotonic() - since_s)
 
 
 @pytest.mark.parametrize(("expires_s", "refreshed_after_s"), [(1260, 660), (600, 300)])

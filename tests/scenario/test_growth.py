@@ -37,6 +37,5 @@ def test_what_a_program_keeps_may_not_grow_but_for_transactions_that_are_just_ov
         "the transactions of ue grew from 58 to 70"
     ]
     assert list(tell(before, after)) == [
-        "ue: 4 → 4 SAs, 30 → 30 open files, 33.2 → 33.2 MiB, "
-        "1 → 2 sessions, 1 → 1 subscriptions, 50 → 58 transactions"
+        "ue: 4 → 4 SAs, 30 → 30 open files, 33.2 → 33.2 MiB, 1 → 2 sessions, 1 → 1 subscriptions, 50 → 58 transactions"
     ]

@@ -30,6 +30,9 @@ STEPS = """\
   - cut: lte
   - move: {call: first, to: wifi, by: re-invite}
   - expect: {media: both-ways}
+  - weigh: early
+  - idle: {s: 3600, for: nothing}
+  - expect: {no-growth-since: early}
 """
 STEPPED = {name: each for name, each in catalogue().items() if isinstance(each, SteppedScenario)}
 
@@ -51,6 +54,9 @@ def test_each_step_can_be_read_aloud() -> None:
         "lte loses its carrier",
         "the caller moves first to wifi by re-invite",
         "media flows both ways",
+        "what every host has, as `early`",
+        "3600 s pass, in which core, HSS and captures sleep: nothing",
+        "nothing has grown since `early`",
     ]
 
 
@@ -77,6 +83,7 @@ def test_the_steps_are_written_as_they_were_read() -> None:
         ("  - register: {acess: lte}\n", "4:16: steps[0].register.acess", "no such key", "did you mean `access`?"),
         ("  - hang-up: {call: it}\n", "4:21: steps[0].hang-up.call", "there is no call `it` before", "remove it"),
         ("  - expect: {unchanged: now}\n", "steps[0].expect.unchanged", "there is no snapshot `now` before", "remove"),
+        ("  - expect: {no-growth-since: x}\n", "expect.no-growth-since", "there is no weight `x` before", "remove"),
         ("  - hold:\n", "4:5: steps[0].hold", "has no value", "say what to hold"),
     ],
 )

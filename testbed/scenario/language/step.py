@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import ConfigDict, Discriminator, Field, RootModel, Tag
 
-from testbed.scenario.language import breaking, calling, expecting, judging, registering, waiting
+from testbed.scenario.language import breaking, calling, expecting, idling, judging, registering, waiting
 from testbed.scenario.language.verb import Verb
 from testbed.topology.faults import Complaint, KeyPath
 from testbed.topology.model import Strict
@@ -30,6 +30,7 @@ SUBJECTS: dict[str, type[expecting.Subject]] = {
         expecting.ExpectMedia,
         expecting.ExpectUnchanged,
         expecting.ExpectCall,
+        idling.ExpectNoGrowth,
         judging.ExpectSip,
         judging.ExpectInterruption,
     )
@@ -60,6 +61,7 @@ AnyOf = (
     | Annotated[expecting.ExpectMedia, Tag("expect.media")]
     | Annotated[expecting.ExpectUnchanged, Tag("expect.unchanged")]
     | Annotated[expecting.ExpectCall, Tag("expect.call")]
+    | Annotated[idling.ExpectNoGrowth, Tag("expect.no-growth-since")]
     | Annotated[judging.ExpectSip, Tag("expect.sip")]
     | Annotated[judging.ExpectInterruption, Tag("expect.interruption")]
 )
@@ -114,7 +116,9 @@ class Step(Strict):
     clear: breaking.Clear | None = None
     core: breaking.CoreStep | None = None
     wait: waiting.Wait | None = None
+    idle: idling.Idle | None = None
     remember: waiting.Remember | None = None
+    weigh: idling.Weigh | None = None
     expect: Expectation | None = None
 
     @property

@@ -16,7 +16,7 @@ from testbed.topology.model import Name, Strict
 if TYPE_CHECKING:
     from testbed.scenario.bench import Bench
 
-Kind = Literal["ue", "access", "pcscf", "daemon", "host", "call", "snapshot", "answer"]
+Kind = Literal["ue", "access", "pcscf", "daemon", "host", "call", "snapshot", "weight", "answer"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,8 @@ NewCall = Annotated[Label, Names("call", gives=True)]
 CallName = Annotated[Label, Names("call")]
 NewSnapshot = Annotated[Label, Names("snapshot", gives=True)]
 Snapshot = Annotated[Label, Names("snapshot")]
+NewWeight = Annotated[Label, Names("weight", gives=True)]
+Weight = Annotated[Label, Names("weight")]
 NewAnswer = Annotated[Label, Names("answer", gives=True)]
 AnswerName = Annotated[Label, Names("answer")]
 Identity = Annotated[str, StringConstraints(pattern=r"^sip:[A-Za-z0-9._+-]+@[a-z0-9.-]+$")]
