@@ -55,17 +55,17 @@ class Gadget:
         self.plan = plan
         self.where = f"virtual stick {plan.name}"
         self._path = GADGETS / plan.name
+        # What :func:`undo` needs to know; that configfs was not mounted before is true until we make the gadget only.
+        self._undo: Mapping[str, Any] = {"name": plan.name, "configfs": not mounts.is_mounted(CONFIGFS)}
         self.at_folder = RUN / f"{plan.name}.at"  # where FunctionFS is mounted
 
     def undo_entries(self) -> list[UndoEntry]:
         """To be written down before :meth:`make`, in this order; undone from the last to the first."""
         entries: list[UndoEntry] = []
-        if not mounts.is_mounted(CONFIGFS):
-            entries.append(("mount", {"target": str(CONFIGFS)}))
         if self.plan.model.at_port == "vendor":
             entries.append(("folder", {"path": str(self.at_folder)}))
             entries.append(("mount", {"target": str(self.at_folder)}))
-        entries.append(("usb-gadget", {"name": self.plan.name}))
+        entries.append(("usb-gadget", self._undo))
         return entries
 
     def make(self) -> None:
@@ -116,8 +116,8 @@ class Gadget:
         return Path(f"/dev/ttyGS{(self._path / 'functions/acm.at/port_num').read_text().strip()}")
 
     def remove(self) -> None:
-        """Take all of it away, except for a configfs that was mounted before."""
-        remove(self.plan.name)
+        """Take all of it away."""
+        undo(self._undo)
         if mounts.is_mounted(self.at_folder):
             mounts.unmount(self.at_folder)
         if self.at_folder.is_dir():
@@ -168,9 +168,19 @@ class Gadget:
             raise DriverError(f"{what}: {refused.strerror}", where=self.where, mend=mend) from refused
 
 
-def exists(name: str) -> bool:
-    """Whether there is a gadget of that name, plugged in or not."""
-    return (GADGETS / name).is_dir()
+def there(values: Mapping[str, Any]) -> list[str]:
+    """What is left of a gadget, as sentences; `values` are those of its undo entry."""
+    left = [f"USB gadget {values['name']}"] if (GADGETS / values["name"]).is_dir() else []
+    return left + ([f"mount on {CONFIGFS}"] if values["configfs"] and mounts.is_mounted(CONFIGFS) else [])
+
+
+def undo(values: Mapping[str, Any]) -> list[str]:
+    """Take a gadget away; configfs too where it was mounted for it and nobody else has a gadget there."""
+    done = [f"removed USB gadget {values['name']}"] if remove(values["name"]) else []
+    if values["configfs"] and GADGETS.is_dir() and not any(GADGETS.iterdir()):
+        mounts.unmount(CONFIGFS, lazily=False)
+        done.append(f"unmounted {CONFIGFS}")
+    return done
 
 
 def unplug(name: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Interface, IPv6Interface
 from typing import Protocol
@@ -140,13 +140,19 @@ Event = (
 
 
 class Network(Protocol):
-    """No I/O at this interface: `now` goes in, :attr:`deadline` tells when to come back."""
+    """No I/O at this interface: `now` goes in, :attr:`deadline` tells when to come back.
+
+    A packet core does its work behind it, in tasks of its own, and calls `wake` when it has events.
+    """
+
+    def watch(self, wake: Callable[[], None]) -> None:
+        """Call back when there are events before the deadline; the caller then asks :meth:`tick`."""
 
     def ask(self, request: Request, now: float) -> None:
         """The modem wants something; its answer is an event."""
 
     def tick(self, now: float) -> list[Event]:
-        """What has happened by now."""
+        """What has happened by now, and has not been told yet."""
 
     @property
     def deadline(self) -> float | None:
@@ -169,8 +175,12 @@ class ConfiguredNetwork:
     covered: bool = True
     attach_cause: int | None = None
     connect_causes: dict[str, int] = field(default_factory=dict)
+    _wake: Callable[[], None] = lambda: None
     _due: list[tuple[float, int, Event]] = field(default_factory=list)
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
+
+    def watch(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
 
     def ask(self, request: Request, now: float) -> None:
         if isinstance(request, Attach):
@@ -202,14 +212,17 @@ class ConfiguredNetwork:
         self.covered = covered
         self._forget_answers()
         self._later(now, CoverageBack() if covered else CoverageLost())
+        self._wake()
 
     def deactivate(self, cid: int, now: float) -> None:
         """End a PDN connection from the network's side."""
         self._later(now, Disconnected(cid, by_network=True))
+        self._wake()
 
     def detach(self, now: float) -> None:
         """End the registration from the network's side."""
         self._later(now, DetachedByNetwork())
+        self._wake()
 
     def _forget_answers(self) -> None:
         """A modem that has left, or cannot be reached, is answered nothing any more."""

@@ -16,7 +16,7 @@ from drivers.virtual.bodies import Body, PtyBody, UsbBody
 from drivers.virtual.card import Aka, Card
 from drivers.virtual.faults import Fault
 from drivers.virtual.firmware import Firmware
-from drivers.virtual.network import ConfiguredNetwork
+from drivers.virtual.network import ConfiguredNetwork, Network
 from drivers.virtual.plan import StickPlan
 from drivers.virtual.state import Stat
 
@@ -30,13 +30,14 @@ class Stick:
     The methods named `do_...` are the orders of a rig.
     """
 
-    def __init__(self, plan: StickPlan, aka: Aka | None, told: Told) -> None:
+    def __init__(self, plan: StickPlan, aka: Aka | None, told: Told, network: Network | None = None) -> None:
+        """`network` is a packet core; without one the plan's own stands in."""
         self.plan, self._told = plan, told
         card = Card(plan.subscription, aka) if plan.subscription and aka else None
         self.firmware = Firmware(plan.model, plan.imei, card, fetches_response=plan.fetches_response)
-        self.network = ConfiguredNetwork(
-            plan.pdns, plan.cell, plan.roaming, attach_s=plan.attach_s, connect_s=plan.connect_s
-        )
+        stand_in = ConfiguredNetwork(plan.pdns, plan.cell, plan.roaming, plan.attach_s, plan.connect_s)
+        self.network: Network = network or stand_in
+        self.network.watch(self._tick)
         self._card = card
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
@@ -97,23 +98,21 @@ class Stick:
 
     def do_coverage(self, covered: bool) -> None:
         """Take the cells away, or bring them back."""
-        self.network.cover(covered, self._loop.time())
-        self._settle()
+        self._stand_in().cover(covered, self._loop.time())
 
     def do_network(self, attach_cause: int | None = None, connect_causes: Mapping[str, int] | None = None) -> None:
         """What the network refuses from now on: attaching (EMM cause), PDN connections (ESM cause by APN)."""
-        self.network.attach_cause = attach_cause
-        self.network.connect_causes = {apn.lower(): cause for apn, cause in (connect_causes or {}).items()}
+        network = self._stand_in()
+        network.attach_cause = attach_cause
+        network.connect_causes = {apn.lower(): cause for apn, cause in (connect_causes or {}).items()}
 
     def do_detach(self) -> None:
         """The network ends the registration."""
-        self.network.detach(self._loop.time())
-        self._settle()
+        self._stand_in().detach(self._loop.time())
 
     def do_deactivate(self, cid: int) -> None:
         """The network ends a context."""
-        self.network.deactivate(cid, self._loop.time())
-        self._settle()
+        self._stand_in().deactivate(cid, self._loop.time())
 
     def do_say(self, line: str) -> None:
         """The modem says this line by itself."""
@@ -152,6 +151,11 @@ class Stick:
         }
 
     # At work
+
+    def _stand_in(self) -> ConfiguredNetwork:
+        if not isinstance(self.network, ConfiguredNetwork):
+            raise DriverError("its network is a packet core: tell that one", where=f"virtual stick {self.plan.name}")
+        return self.network
 
     def _settle(self) -> None:
         """Carry out what the firmware wants, and set the clock for what comes next."""

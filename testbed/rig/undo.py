@@ -97,13 +97,14 @@ class Folder:
 
 
 class UsbGadget:
-    """`{"name": ...}`: a virtual stick's USB gadget, whose name is ours alone; its network device goes with it."""
+    """`{"name": ..., "configfs": ...}`: a virtual stick's USB gadget, whose name is ours alone, with its network device;
+    and configfs where it was mounted for it and nobody else has a gadget (drivers.virtual.gadget)."""
 
     def there(self, values: Values) -> list[str]:
-        return [f"USB gadget {values['name']}"] if gadget.exists(values["name"]) else []
+        return gadget.there(values)
 
     def undo(self, values: Values) -> list[str]:
-        return [f"removed USB gadget {values['name']}"] if gadget.remove(values["name"]) else []
+        return gadget.undo(values)
 
 
 class RadioLever:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import os
 import select
 import signal
@@ -17,21 +19,27 @@ import pytest
 import serial
 from serial.tools import list_ports
 from stick_process import plan, process
-from virtual_modem import SUBSCRIPTION
+from virtual_modem import OPC, SUBSCRIPTION, K
 
 from drivers.host import mounts, netns
+from drivers.modem.card.authentication import Keys, OutOfStep
+from drivers.modem.errors import PortGone
+from drivers.modem.modem import Modem
+from drivers.modem.usb import PortName
 from drivers.virtual import gadget, nic
 from drivers.virtual.models import MODELS, Model
 from drivers.virtual.orders import Client
+from testbed.ims.aka import generate_vector, next_sqn
 from testbed.rig.kernel.choose import GUEST
 from testbed.rig.undo import KINDS
 
 pytestmark = pytest.mark.rig
 UDEVD = "/lib/systemd/systemd-udevd"
 ANSWER_S, SEEN_S = 10.0, 10.0
+MOUNTED = mounts.mounted()  # before any test
 TTY = {"vendor": "ttyUSB", "acm": "ttyACM"}
 NIC_DRIVER = {"ecm": "cdc_ether", "ncm": "cdc_ncm"}
-MAC = "02:00:5e:00:01:01"
+MAC, OWN_MAC = "02:00:5e:00:01:01", "02:00:5e:00:01:02"
 
 
 @pytest.fixture(autouse=True)
@@ -84,7 +92,8 @@ def leftovers() -> list[str]:
     """What a stick may leave behind."""
     places = [str(place) for place in gadget.GADGETS.glob("test-*")] if gadget.GADGETS.is_dir() else []
     places += [str(place) for place in gadget.RUN.glob("test-*")]
-    return places + [place.decode() for place in mounts.mounted() if place.startswith(b"/run/test-")]
+    new = [place.decode() for place in mounts.mounted() if place not in MOUNTED]
+    return places + [place for place in new if place.startswith(("/run/test-", str(gadget.CONFIGFS)))]
 
 
 def until(found: Callable[[], Any], what: str) -> Any:
@@ -220,7 +229,7 @@ def test_two_sticks_want_two_controllers() -> None:
 
 @pytest.mark.parametrize("name", ["quectel-ec25", "huawei-me909s"])
 def test_what_a_killed_stick_leaves_is_undone_by_the_journals_kinds(name: str) -> None:
-    entries = gadget.Gadget(gadget.GadgetPlan("test-killed", MODELS[name], "rig0001", MAC, MAC)).undo_entries()
+    entries = gadget.Gadget(gadget.GadgetPlan("test-killed", MODELS[name], "rig0001", MAC, OWN_MAC)).undo_entries()
     own = {"namespace": "test-access", "name": "stick0", "addresses": ["10.2.0.1/24"]}
     with namespaces("test-access"), process() as (child, client):
         client.order("setup", plan=plan("test-killed", name, nic=own))
@@ -235,6 +244,46 @@ def test_what_a_killed_stick_leaves_is_undone_by_the_journals_kinds(name: str) -
     assert leftovers() == []
     assert "removed USB gadget test-killed" in told
     assert [line for kind, values in reversed(entries) for line in KINDS[kind].undo(values)] == []
+
+
+@pytest.mark.parametrize("name", ["quectel-ec25", "huawei-me909s"])
+def test_a_gadget_that_was_half_made_is_undone(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever whoever made it was killed: the journal's kinds take away what was there by then."""
+    for steps in itertools.count():
+        own = gadget.Gadget(gadget.GadgetPlan("test-half", MODELS[name], "rig0001", MAC, OWN_MAC))
+        entries = own.undo_entries()
+        with monkeypatch.context() as patched:
+            left = iter(range(steps))
+            for method in ("mkdir", "write_text", "symlink_to"):
+                patched.setattr(Path, method, _until_killed(left, getattr(Path, method)))
+            patched.setattr(gadget.Gadget, "remove", lambda self: None)
+            try:
+                own.make()
+            except Killed:
+                whole = False
+            else:
+                whole = True
+        for kind, values in reversed(entries):
+            KINDS[kind].undo(values)
+        assert leftovers() == []
+        if whole:
+            break
+    assert steps >= 14  # the identity, its strings, two functions, a configuration and its links
+
+
+class Killed(BaseException):
+    """In place of SIGKILL."""
+
+
+def _until_killed(left: Iterator[int], method: Callable[..., Any]) -> Callable[..., Any]:
+    """The method, for as many calls as are left."""
+
+    def limited(*arguments: Any, **options: Any) -> Any:
+        if next(left, None) is None:
+            raise Killed
+        return method(*arguments, **options)
+
+    return limited
 
 
 def ip(namespace: str, *argv: str) -> str:
@@ -260,3 +309,45 @@ def echoed(from_namespace: str, to_namespace: str, to: str) -> bool:
         data, whom = far.recvfrom(100)
         far.sendto(data + b" and back", whom)
         return near.recv(100) == b"there and back"
+
+
+@pytest.mark.parametrize("name", ["quectel-ec25", "huawei-me909s"])
+@pytest.mark.parametrize("clock", ["real", pytest.param("simulated", marks=pytest.mark.simulated)])
+def test_the_driver_makes_an_access_of_a_stick(name: str, clock: str) -> None:
+    """Identity, registration, context with P-CSCF, AKA by the card, packets; then it is pulled out, and comes back."""
+    own = {"namespace": "test-access", "name": "stick0", "addresses": ["10.2.0.1/24"]}
+    with namespaces("test-ue", "test-access"), plugged(name, nic=own) as stick:
+        asyncio.run(_driven(stick, name))
+
+
+async def _driven(stick: Client, name: str) -> None:
+    model = MODELS[name]
+    events: list[str] = []
+    modem = Modem(
+        PortName.parse(f"serial:rig0001:{model.at_interface}"), on_event=lambda event: events.append(event.what)
+    )
+    try:
+        for expected in (Keys, OutOfStep):  # the card remembers the sequence number while the stick is out
+            await modem.open(SEEN_S)
+            assert (modem.vendor.name.lower(), modem.identity.model) == (model.dialect, model.model)
+            context = await modem.bring_up("ims")
+            (address,) = context.addresses
+            assert context.pcscf == ("10.2.0.10", "10.2.0.11")
+            await modem.call(apn="ims")
+            nic.move(until(lambda: nic.find(MAC), "network device"), "test-ue", "wwan0")
+            ip("test-ue", "link", "set", "wwan0", "up")
+            ip("test-ue", "address", "add", f"{address.address}/{address.prefix}", "dev", "wwan0")
+            assert echoed("test-ue", "test-access", address.gateway or "")
+            vector = generate_vector(K, OPC, bytes.fromhex("8000"), next_sqn(0), bytes(16))
+            answer = await modem.aka.authenticate(vector.rand, vector.autn)
+            assert type(answer) is expected
+            assert getattr(answer, "res", vector.xres) == vector.xres
+            stick.order("fault", kind="vanish", at=3)
+            begun = time.monotonic()
+            with pytest.raises(PortGone):
+                await modem.at("AT+CSQ", 60)
+            assert time.monotonic() - begun < 30
+            assert events[-1] == "gone"
+            stick.order("plug")
+    finally:
+        modem.close()
