@@ -85,6 +85,16 @@ def check(files: tuple[str, ...], as_json: bool) -> None:
 
 
 @scenario.command()
+@click.argument("word", required=False)
+def verbs(word: str | None) -> None:
+    """What a step may say: all verbs and subjects of `expect`, or WORD with its keys."""
+    from testbed.scenario.language.help import all_words, one_word
+
+    for line in one_word(word) if word else all_words():
+        click.echo(line)
+
+
+@scenario.command()
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Write it there instead.")
 def schema(output: Path | None) -> None:
     """Print the JSON Schema of scenario files, for editors.

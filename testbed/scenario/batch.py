@@ -123,10 +123,8 @@ async def _deregister(cast: Cast, site: Site) -> None:
     for name, ue in cast.ues.items():
         access = site.plan.ues[name].accesses[0]
         await ue.order("attach", access=access, deadline_s=ORDER_S)
-        for number, identities in enumerate(site.subscriptions[name].implicit_sets):
-            named = {"impu": identities[0]} if number else {}
-            await ue.order("register", access=access, move="none", deadline_s=ORDER_S, **named)
-            await ue.order("deregister", access=access, deadline_s=ORDER_S, **named)
+        await ue.order("register", access=access, move="none", deadline_s=ORDER_S)
+        await ue.order("deregister", access=access, deadline_s=ORDER_S)
 
 
 async def _left(look: Look) -> str:

@@ -40,11 +40,12 @@ class Cast:
         """Start all of them; they are waited for by :meth:`ready`."""
         rig = self._site.rig
         for end in (*ENDS, *self._site.plan.servers) if self._options.all_captures else ENDS:
+            host = self._scenario.far_end if end == FAR else end
             capture = Capture(
                 self._folder.capture(end),
-                namespace=rig.namespace(end),
+                namespace=rig.namespace(host),
                 log=self._folder.logs / f"dumpcap-{end}.log",
-                spawn=lambda argv, log, end=end: rig.spawn(end, argv, log=log),  # type: ignore[misc]
+                spawn=lambda argv, log, host=host: rig.spawn(host, argv, log=log),  # type: ignore[misc]
             )
             undo.callback(capture.kill)
             capture.launch()

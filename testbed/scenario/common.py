@@ -57,6 +57,9 @@ class Common(Strict):
     topology: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=40)] = Field(
         default=DEFAULT_TOPOLOGY, description="The topology that it was written for."
     )
+    far_end: Name = Field(
+        default=FAR, description="Who talks to the UE that moves, and is captured: the UE `far`, or a peer's server."
+    )
     profile: Literal["seamless", "release7", "plain", "stock"] = Field(
         default="seamless", description="What the core knows."
     )
@@ -78,6 +81,22 @@ class Common(Strict):
             if name not in plan.ues:
                 mend = f"a scenario wants the UEs `{MOVING}`, which moves, and `{FAR}`, whom it talks to"
                 raise UsageError(f"there is no UE `{name}`", where=f"topology {plan.topology}", mend=mend)
+        if self.far_end != FAR and self.far_end not in plan.servers:
+            mend = f"write far_end: {FAR}, or the name of a server of role peer"
+            raise UsageError(f"there is no server `{self.far_end}`", where=f"topology {plan.topology}", mend=mend)
+
+    def far_addresses(self, plan: Plan) -> tuple[str, ...]:
+        """Those of the far end."""
+        if self.far_end in plan.servers:
+            return tuple(plan.servers[self.far_end].addresses.values())
+        accesses = plan.ues[self.far_end].accesses
+        return tuple(address.address for access in accesses for address in plan.accesses[access].addresses)
+
+    def far_delay_ms(self, plan: Plan) -> float:
+        """One way, from the far end to its server."""
+        if self.far_end in plan.servers:
+            return 0.0
+        return plan.accesses[plan.ues[self.far_end].accesses[0]].shape.delay_ms
 
     def complaints(self) -> Iterator[Complaint]:
         """What does not fit together in a scenario whose values are each well formed."""

@@ -42,7 +42,7 @@ def run_context(
         started=recorded.started,
         ended=ended,
         ue_addresses={access: _ue_addresses(plan, access) for access in moving.accesses},
-        far_addresses=tuple(address for access in far.accesses for address in _ue_addresses(plan, access)),
+        far_addresses=scenario.far_addresses(plan),
         handoffs=handoffs,
         pcscf_addresses={access: _pcscf_addresses(plan, access) for access in (*moving.accesses, *far.accesses)},
         connections=tuple(
@@ -72,7 +72,6 @@ def planned_handoffs(scenario: Scenario, plan: Plan) -> tuple[PlannedHandoff, ..
 def planned_handoff(scenario: Scenario, plan: Plan, from_access: str, to_access: str) -> PlannedHandoff:
     """One handoff with the topology's delays."""
     old, new = plan.accesses[from_access], plan.accesses[to_access]
-    far = plan.accesses[plan.ues[FAR].accesses[0]]
     blackhole = scenario.trigger == "blackhole"
     return PlannedHandoff(
         trigger=scenario.trigger,
@@ -81,7 +80,7 @@ def planned_handoff(scenario: Scenario, plan: Plan, from_access: str, to_access:
         procedure=scenario.procedure,
         old_delay_ms=old.shape.delay_ms,
         new_delay_ms=new.shape.delay_ms,
-        far_delay_ms=far.shape.delay_ms,
+        far_delay_ms=scenario.far_delay_ms(plan),
         core_delay_ms=plan.core_delay_ms,
         transport=scenario.transport,
         detection_ms=scenario.silence_ms if blackhole and not scenario.make_before_break else 0.0,

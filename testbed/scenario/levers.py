@@ -13,7 +13,7 @@ from testbed.measure.expected import PlannedHandoff
 from testbed.measure.markers import MARKER_ADDRESS, encode_marker
 from testbed.measure.words import TriggerKind
 from testbed.scenario.bench import Unexpected
-from testbed.scenario.common import FAR, MOVING
+from testbed.scenario.common import MOVING, Common
 from testbed.scenario.progress import Progress, Told
 from testbed.topology.plan import Plan
 from testbed.ue.setup import HandoffOrder
@@ -42,8 +42,8 @@ class Markers:
 class Levers:
     """One run's."""
 
-    def __init__(self, plan: Plan, rig: Rig, markers: Markers, transport: str, told: Told) -> None:
-        self._plan, self._rig, self._markers, self._transport, self._told = plan, rig, markers, transport, told
+    def __init__(self, scenario: Common, plan: Plan, rig: Rig, markers: Markers, told: Told) -> None:
+        self._scenario, self._plan, self._rig, self._markers, self._told = scenario, plan, rig, markers, told
         self._armed: dict[str, Arm] = {}
         self.measured: list[PlannedHandoff] = []
         self.broken: set[str] = set()  # daemons that a step has stopped or killed
@@ -110,7 +110,6 @@ class Levers:
     def _planned(self, arm: Arm, kind: TriggerKind) -> PlannedHandoff:
         """What the analysis must know of the handoff that this trigger begins."""
         old, new = self._plan.accesses[arm.from_], self._plan.accesses[arm.to]
-        far = self._plan.accesses[self._plan.ues[FAR].accesses[0]]
         return PlannedHandoff(
             trigger=kind,
             old_access=old.name,
@@ -118,9 +117,9 @@ class Levers:
             procedure=arm.procedure,
             old_delay_ms=old.shape.delay_ms,
             new_delay_ms=new.shape.delay_ms,
-            far_delay_ms=far.shape.delay_ms,
+            far_delay_ms=self._scenario.far_delay_ms(self._plan),
             core_delay_ms=self._plan.core_delay_ms,
-            transport=self._transport,
+            transport=self._scenario.transport,
             identities=len(self._plan.ues[arm.ue].implicit_sets),
             detection_ms=arm.silence_ms if kind is TriggerKind.BLACKHOLE else 0.0,
         )

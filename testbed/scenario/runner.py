@@ -143,7 +143,7 @@ class Run:
 
     async def _perform(self, markers: Markers) -> None:
         ues, scenario = self.cast.ues, self.scenario
-        levers = Levers(self.plan, self.site.rig, markers, scenario.transport, self._told)
+        levers = Levers(scenario, self.plan, self.site.rig, markers, self._told)
         try:
             if isinstance(scenario, SteppedScenario):
                 self._bench = Bench(self.plan, self.site.rig, self.site.core, ues, self.site.subscriptions, levers)

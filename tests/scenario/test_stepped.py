@@ -10,6 +10,7 @@ import pytest
 from testbed.errors import UsageError
 from testbed.measure.words import Procedure
 from testbed.scenario.catalogue import catalogue, loads
+from testbed.scenario.language.help import one_word, words
 from testbed.scenario.language.step import SUBJECTS, VERBS
 from testbed.scenario.rows import ROWS
 from testbed.scenario.schema import json_schema
@@ -136,6 +137,24 @@ def test_the_schema_knows_every_verb_and_every_subject() -> None:
     assert set(VERBS) <= set(schema["$defs"]["Step"]["properties"])
     for subject in SUBJECTS:
         assert f'"{subject}"' in text
+
+
+def test_every_word_of_the_language_says_what_it_is_for() -> None:
+    for word, model in words().items():
+        assert (model.__doc__ or "").strip().endswith("."), word
+        assert [line for line in one_word(word.removeprefix("expect "))]
+    with pytest.raises(UsageError, match="there is no verb or subject `regster`\n  mend: did you mean `register`"):
+        list(one_word("regster"))
+
+
+def test_the_far_end_may_be_a_server_of_another_network() -> None:
+    assert mine().far_addresses(PLAN) == tuple(each.address for each in PLAN.accesses["far"].addresses)
+    assert mine().far_delay_ms(PLAN) == PLAN.accesses["far"].shape.delay_ms
+    server = mine().with_options(far_end="scscf")
+    assert server.far_addresses(PLAN) == tuple(PLAN.servers["scscf"].addresses.values())
+    assert server.far_delay_ms(PLAN) == 0
+    with pytest.raises(UsageError, match="there is no server `nobody`"):
+        mine().with_options(far_end="nobody").fit(PLAN)
 
 
 # What ships

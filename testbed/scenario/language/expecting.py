@@ -236,16 +236,20 @@ class ExpectMedia(Subject):
     """Whether media flows now: what arrives at each end in a fifth of a second."""
 
     union_tag: ClassVar[str] = "expect.media"
-    media: Literal["both-ways", "uplink", "downlink", "none"]
+    media: Literal["both-ways", "uplink", "downlink", "none", "echoed"] = Field(
+        description="Echoed: back to the UE, from a peer that has no process of ours."
+    )
     far: Ue = "far"
     ue: Ue = MOVING
 
     def said(self) -> str:
-        ways = {"both-ways": "media flows both ways", "none": "no media flows"}
+        ways = {"both-ways": "media flows both ways", "none": "no media flows", "echoed": "media comes back"}
         return ways.get(self.media, f"media flows in {self.media} only")
 
     async def found(self, bench: Bench) -> str | None:
         flows = await bench.look.media(self.ue, self.far)
+        if self.media == "echoed":
+            return None if flows[1] else "nothing comes back"
         wanted = {"both-ways": (True, True), "uplink": (True, False), "downlink": (False, True), "none": (False, False)}
         if flows == wanted[self.media]:
             return None
