@@ -142,7 +142,7 @@ def test_the_schema_knows_every_verb_and_every_subject() -> None:
 def test_every_word_of_the_language_says_what_it_is_for() -> None:
     for word, model in words().items():
         assert (model.__doc__ or "").strip().endswith("."), word
-        assert [line for line in one_word(word.removeprefix("expect "))]
+        assert list(one_word(word.removeprefix("expect ")))
     with pytest.raises(UsageError, match="there is no verb or subject `regster`\n  mend: did you mean `register`"):
         list(one_word("regster"))
 
