@@ -34,6 +34,7 @@ BASICS = ("ATE0", "ATV1", "AT+CMEE=1")
 REPORTS = ("AT+CREG=2", "AT+CGREG=2", "AT+CEREG=2", "AT+C5GREG=2", "AT+CGEREP=2,1")
 REGISTRATION = ("AT+C5GREG?", "AT+CEREG?", "AT+CGREG?", "AT+CREG?")
 LEAVES_S = 15.0  # a modem that was reset is gone from the bus by then, or has restarted without leaving it
+CONNECTS_S = 30.0  # a data call that was begun
 ASK_AGAIN_S = 2.0  # not every modem reports every change
 
 
@@ -179,14 +180,20 @@ class Modem:
         await contexts.deactivate(self.run, cid)
         self.machine.down(cid)
 
-    async def call(self, kind: Kind | None = None, cid: int = IMS_CID, apn: str = "") -> None:
+    async def call(
+        self, kind: Kind | None = None, cid: int = IMS_CID, apn: str = "", *, deadline_s: float = CONNECTS_S
+    ) -> None:
         """Join the context to the modem's network interface; raises NoDataCall where AT cannot do that."""
         call = self.vendor.data_call(kind)
-        await self.at(call.up.format(cid=cid, apn=apn), call.timeout_s)
-        if not _is_active(await self.read(call.state), cid):
-            raise NoDataCall(
-                f"{call.up.format(cid=cid, apn=apn)} was accepted and nothing is connected", where=str(self.name)
-            )
+        line = call.up.format(cid=cid, apn=apn)
+        until = self._now() + deadline_s
+        await self.at(line, call.timeout_s)
+        while not _is_active(await self.read(call.state), cid):  # some say OK when they have begun to dial
+            left = until - self._now()
+            if left <= 0:
+                raise NoDataCall(f"{line} was accepted and nothing is connected", where=str(self.name))
+            self._news.clear()
+            await self._wait_news(min(ASK_AGAIN_S, left))
 
     async def hang_up(self, kind: Kind | None = None, cid: int = IMS_CID) -> None:
         """Undo :meth:`call`."""

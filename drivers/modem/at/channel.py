@@ -208,8 +208,9 @@ class AtChannel:
         return Ended(running.command, tuple(running.lines), final, why)
 
     def _send_probe(self, now: float) -> None:
+        # From the second on with ESC: whoever had the port before us may have left it at a prompt.
+        self._outgoing += b"AT\r" if not self._probes else ESCAPE + b"AT\r"
         self._probes += 1
-        self._outgoing += b"AT\r"
         self._probe_deadline = now + PROBE_S
 
     def _probe(self, running: _Running, now: float) -> Iterator[Event]:
@@ -254,7 +255,7 @@ class AtChannel:
             if self._quiet_at is None:
                 self._quiet_at, self._quiet_enough_at = now + QUIET_S, now + LONGEST_QUIET_S
             return []
-        return [] if line.strip() == "AT" else [Unsolicited(line)]
+        return [] if line.strip().endswith("AT") else [Unsolicited(line)]
 
     def _final(self, line: str) -> Final | None:
         final = final_of(line, numeric=not self._verbose)

@@ -15,6 +15,7 @@ from scripted_modem import ScriptedModem
 from drivers.modem.card.aka import CardAka
 from drivers.modem.card.apdu import Apdu, Reply
 from drivers.modem.card.authentication import Keys, OutOfStep, authenticate, result
+from drivers.modem.card.identities import Identities, of_imsi
 from drivers.modem.errors import CardRefused, ForeignNetwork, ModemError, SimError
 from drivers.modem.port import AtPort
 from drivers.modem.transcript import Recorder
@@ -138,6 +139,13 @@ def test_what_the_card_refuses_is_said_in_words() -> None:
     with pytest.raises(CardRefused, match="6982, the PIN was not given") as refused:
         result(Reply(b"", 0x6982))
     assert refused.value.status == 0x6982
+
+
+@pytest.mark.parametrize(("digits", "mnc"), [(2, "001"), (3, "010")])
+def test_without_an_isim_the_identities_follow_from_the_imsi(digits: int, mnc: str) -> None:
+    domain = f"ims.mnc{mnc}.mcc001.3gppnetwork.org"
+    expected = Identities(f"001010000000001@{domain}", (f"sip:001010000000001@{domain}",), domain)
+    assert of_imsi("001010000000001", digits) == expected
 
 
 @given(st.one_of(st.binary(max_size=60), st.binary(max_size=58).map(lambda data: b"\xdb\x08" + data)))

@@ -191,9 +191,19 @@ def test_a_data_call_is_made_in_the_vendors_way_and_looked_at(tmp_path: Path) ->
         await modem.call("ecm")
         scripted.script["AT+CGACT?"] = said("+CGACT: 2,0")
         with pytest.raises(NoDataCall, match="was accepted and nothing is connected"):
-            await modem.call("ecm")
+            await modem.call("ecm", deadline_s=0.0)
         with pytest.raises(NoDataCall, match="mend: make it with qmicli"):
             await modem.call("qmi")
+
+    driven(test, tmp_path)
+
+
+def test_a_data_call_that_takes_its_time_is_waited_for(tmp_path: Path) -> None:
+    async def test(modem: Modem, scripted: ScriptedModem, told: Told) -> None:
+        asked = iter(["+CGACT: 2,0", "+CGACT: 2,1"])
+        scripted.script |= {"AT+QNETDEVCTL=1,2,1": OK, "AT+CGACT?": lambda command: said(next(asked))}
+        await modem.call("ecm")
+        assert next(asked, None) is None
 
     driven(test, tmp_path)
 

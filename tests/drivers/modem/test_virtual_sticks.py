@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 from stick_process import plan, process
-from virtual_modem import ICCID, IMSI, OPC, K
+from virtual_modem import DOMAIN, ICCID, IMPI, IMPUS, IMSI, OPC, K
 
 from drivers.modem import repair
+from drivers.modem.card import identities
 from drivers.modem.card.authentication import Keys
+from drivers.modem.card.identities import Identities
 from drivers.modem.errors import ModemError, PortGone, Refused, ResponseError, Unanswered
 from drivers.modem.machine import ModemEvent
 from drivers.modem.modem import Modem
@@ -91,12 +93,13 @@ def test_every_vendors_stick_is_known_measured_called_and_brought_back(model: st
 
 
 @pytest.mark.parametrize("fetches_response", [True, False])
-def test_the_sticks_card_answers_a_challenge(fetches_response: bool, tmp_path: Path) -> None:
+def test_the_sticks_card_answers_a_challenge_and_says_who_it_is(fetches_response: bool, tmp_path: Path) -> None:
     async def test(modem: Modem, client: Client, told: list[ModemEvent]) -> None:
         vector = generate_vector(K, OPC, b"\x80\x00", 1 << 20, bytes(range(16)))
         answer = await modem.aka.authenticate(vector.rand, vector.autn)
         assert answer == Keys(vector.xres, vector.ck, vector.ik)
         assert str(modem.aka.way) == "ISIM over +CGLA"
+        assert await identities.of_isim(modem.run) == Identities(IMPI, IMPUS, DOMAIN)
 
     with stick(tmp_path, fetches_response=fetches_response) as client:
         drive(client, tmp_path, test)
