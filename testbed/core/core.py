@@ -20,6 +20,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -156,6 +157,8 @@ class Core:
         folder = folder.absolute()  # the daemons work from the root folder
         self._logs, self._files = folder / "logs", folder / "core"
         self._daemons: list[_Daemon] = []
+        self._stopping = False
+        self._starting = threading.Lock()  # held while a daemon is started, and while we say that none shall be
         self._rpcs: dict[str, Rpc] = {}
         self._hss, self._scscf = plan.server("hss"), plan.server("scscf")
 
@@ -169,10 +172,14 @@ class Core:
             raise RigError("kamailio is not installed", where="IMS core", mend=mend)
         for path in (self._logs, self._files):
             path.mkdir(parents=True, exist_ok=True)
+        self._stopping = False
         self._start_hss()
 
     def wait_ready(self, deadline_s: float = 20.0) -> None:
-        """Wait until every daemon serves and Cx is open; RigError with the daemon's own last words otherwise."""
+        """Wait until every daemon serves and Cx is open; RigError with the daemon's own last words otherwise.
+
+        When :meth:`stop` is called meanwhile, by another thread, it gives up.
+        """
         until = time.monotonic() + deadline_s
         self._wait(self._daemons, until, deadline_s)
         self._start_scscf()
@@ -190,6 +197,8 @@ class Core:
 
     def stop(self) -> None:
         """End everything, the P-CSCFs first; what does not end by itself is killed."""
+        with self._starting:
+            self._stopping = True
         died = [daemon for daemon in self._daemons if daemon.process.poll() is not None]
         for daemon in reversed(self._daemons):
             daemon.process.terminate()
@@ -201,7 +210,7 @@ class Core:
                     os.killpg(daemon.process.pid, signal.SIGKILL)
                 daemon.process.wait()
         self._daemons = []
-        for rpc in self._rpcs.values():
+        for rpc in list(self._rpcs.values()):
             rpc.close()
         self._rpcs = {}
 
@@ -232,6 +241,7 @@ class Core:
     def _wait(self, daemons: Sequence[_Daemon], until: float, deadline_s: float) -> None:
         waiting = list(daemons)
         while waiting:
+            self._refuse_when_stopping()
             waiting = [daemon for daemon in waiting if not daemon.is_ready()]
             if failures := self.failures():
                 raise RigError(failures[0], where="IMS core", mend=f"see the logs in {self._logs}")
@@ -241,6 +251,10 @@ class Core:
                 raise RigError(what, where="IMS core", mend=f"see the logs in {self._logs}")
             if waiting:
                 _wait(waiting[0].process, LOOK_AGAIN_S)
+
+    def _refuse_when_stopping(self) -> None:
+        if self._stopping:
+            raise RigError("was stopped before it was ready", where="IMS core")
 
     def _start_hss(self) -> None:
         argv = [sys.executable, "-m", "testbed.core.hss", "--listen", self._hss.addresses[4]]
@@ -331,7 +345,10 @@ class Core:
         log.touch()
         from_byte = log.stat().st_size
         host = self._hss.name if name == "hss" else name
-        self._daemons.append(_Daemon(name, self._hosts.spawn(host, argv, log=log, stdin=stdin), log, ready, from_byte))
+        with self._starting:
+            self._refuse_when_stopping()
+            process = self._hosts.spawn(host, argv, log=log, stdin=stdin)
+            self._daemons.append(_Daemon(name, process, log, ready, from_byte))
 
     @property
     def _scscf_identity(self) -> str:
