@@ -22,7 +22,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -161,6 +161,7 @@ class Core:
         self._starting = threading.Lock()  # held while a daemon is started, and while we say that none shall be
         self._rpcs: dict[str, Rpc] = {}
         self._hss, self._scscf = plan.server("hss"), plan.server("scscf")
+        self._icscf, self._peer = plan.optional("icscf"), plan.optional("peer")
 
     def start(self) -> None:
         """Begin to start everything; :meth:`wait_ready` goes on with it.  Raises RigError when something is missing.
@@ -183,6 +184,8 @@ class Core:
         until = time.monotonic() + deadline_s
         self._wait(self._daemons, until, deadline_s)
         self._start_scscf()
+        if self._icscf:
+            self._start_icscf(self._icscf)
         for pcscf in self._plan.pcscfs():
             self._start_pcscf(pcscf)
         self._wait(self._daemons, until, deadline_s)
@@ -258,7 +261,9 @@ class Core:
 
     def _start_hss(self) -> None:
         argv = [sys.executable, "-m", "testbed.core.hss", "--listen", self._hss.addresses[4]]
-        argv += ["--realm", self._plan.domain, "--scscf", self._scscf_identity]
+        argv += ["--realm", self._plan.domain, "--scscf", self._scscf_uri]
+        for name in ("scscf", "icscf") if self._icscf else ("scscf",):
+            argv += ["--peer", f"{name}.{self._plan.domain}"]
         if self.options.seed is not None:
             argv += ["--seed", str(self.options.seed)]
         if self.options.store:
@@ -276,22 +281,40 @@ class Core:
     def _start_scscf(self) -> None:
         address = self._scscf.addresses[4]
         values = {"OUR_ADDRESS": address, "HOME_DOMAIN": self._plan.domain, "HSS_ADDRESS": self._hss.addresses[4]}
-        text = (CONFIGURATION / "scscf.cdp.xml").read_text()
-        for name, value in values.items():
-            text = text.replace(name, value)
-        peers = self._files / "scscf.cdp.xml"
-        peers.write_text(text)
+        if self._icscf:
+            values["ICSCF_ADDRESS"] = self._icscf.addresses[4]
+        if self._peer:
+            values |= {"PEER_ADDRESS": self._peer.addresses[4], "PEER_DOMAIN": self._peer.domain}
         options = self.options
         numbers = {"LINGER_S": max(1, math.ceil(options.linger_s))}
         numbers |= {"MIN_EXPIRES": options.min_expires_s, "MAX_EXPIRES": options.max_expires_s}
         numbers |= {"REAUTHENTICATE_S": options.reauthenticate_s}
-        self._kamailio(self._scscf, "scscf", [f"udp:{address}:{SIP_PORT}"], values | {"CDP_FILE": str(peers)}, numbers)
+        self._kamailio(
+            self._scscf, "scscf", [f"udp:{address}:{SIP_PORT}"], values | self._diameter("scscf", values), numbers
+        )
         hss = self._daemons[0]
         self._daemons[0] = replace(hss, ready=CX_OPEN)  # ready means: an S-CSCF is connected
+
+    def _start_icscf(self, server: ServerPlan) -> None:
+        address = server.addresses[4]
+        values = {"OUR_ADDRESS": address, "HOME_DOMAIN": self._plan.domain, "HSS_ADDRESS": self._hss.addresses[4]}
+        values |= {"TABLES": str(CONFIGURATION / "icscf_tables")} | self._diameter("icscf", values)
+        self._kamailio(server, "icscf", [f"udp:{address}:{SIP_PORT}"], values, {})
+
+    def _diameter(self, kind: str, values: Mapping[str, str]) -> dict[str, str]:
+        """The file of a CSCF's Diameter peers: cdp reads no values from a command line."""
+        text = (CONFIGURATION / f"{kind}.cdp.xml").read_text()
+        for name, value in values.items():
+            text = text.replace(name, value)
+        peers = self._files / f"{kind}.cdp.xml"
+        peers.write_text(text)
+        return {"CDP_FILE": str(peers)}
 
     def _start_pcscf(self, server: ServerPlan) -> None:
         address = server.addresses[4]
         values = {"OUR_ADDRESS": address, "SCSCF_ADDRESS": self._scscf.addresses[4], "HOME_DOMAIN": self._plan.domain}
+        if self._icscf:
+            values["ICSCF_ADDRESS"] = self._icscf.addresses[4]
         listen = [f"{transport}:{address}:{SIP_PORT}" for transport in ("udp", "tcp")]
         if self.options.ipv6 or self.options.family == 6:
             values["OUR_IPV6"] = server.addresses[6]
@@ -351,8 +374,9 @@ class Core:
             self._daemons.append(_Daemon(name, process, log, ready, from_byte))
 
     @property
-    def _scscf_identity(self) -> str:
-        return f"scscf.{self._plan.domain}"
+    def _scscf_uri(self) -> str:
+        """As it names itself to the HSS (Server-Name)."""
+        return f"sip:{self._scscf.addresses[4]}:{SIP_PORT}"
 
 
 def _ending(status: int) -> str:

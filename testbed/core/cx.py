@@ -34,6 +34,7 @@ FIRST_REGISTRATION, SUBSEQUENT_REGISTRATION = 2001, 2002
 USER_UNKNOWN, IDENTITIES_DO_NOT_MATCH, IDENTITY_NOT_REGISTERED, SCHEME_NOT_SUPPORTED = 5001, 5002, 5003, 5006
 # TS 29.229 6.3.15, Server-Assignment-Type
 REGISTERING = {1, 2, 3}  # REGISTRATION, RE_REGISTRATION, UNREGISTERED_USER
+DE_REGISTRATION = 1  # TS 29.229 6.3.24, User-Authorization-Type
 DEREGISTERING = {4, 5, 8, 9, 10, 11}
 
 
@@ -60,13 +61,14 @@ class Asked:
     scheme: str = ""
     authorization: bytes = b""  # RAND and AUTS when the USIM's SQN differs (TS 29.228 6.3.1)
     assignment: int = 0
+    authorization_type: int = 0  # TS 29.229 6.3.24
 
 
 class Cx:
     """The HSS of one home network.  Requests come one at a time, or the caller sees to it."""
 
-    def __init__(self, store: SubscriberStore, random: Callable[[int], bytes] = os.urandom) -> None:
-        self._store, self._random = store, random
+    def __init__(self, store: SubscriberStore, random: Callable[[int], bytes] = os.urandom, scscf: str = "") -> None:
+        self._store, self._random, self._scscf = store, random, scscf
         self._serving: dict[str, str] = {}  # impi -> the S-CSCF that is assigned to its user
         self._registered: dict[str, set[tuple[str, ...]]] = {}  # impi -> its implicit sets that are registered
 
@@ -118,8 +120,11 @@ class Cx:
         if isinstance(subscriber, Outcome):
             return subscriber
         server = self._serving.get(subscriber.impi)
+        if server is None and asked.authorization_type == DE_REGISTRATION:
+            return Outcome(IDENTITY_NOT_REGISTERED, [], experimental=True)
         if server is None:
-            return Outcome(FIRST_REGISTRATION, [], experimental=True)
+            capabilities = Avp.new(constants.AVP_TGPP_SERVER_CAPABILITIES, VENDOR, value=[_server_name(self._scscf)])
+            return Outcome(FIRST_REGISTRATION, [capabilities], experimental=True)
         return Outcome(SUBSEQUENT_REGISTRATION, [_server_name(server)], experimental=True)
 
     def location_info(self, asked: Asked) -> Outcome:

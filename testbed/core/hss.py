@@ -1,6 +1,6 @@
 """The HSS of a rig: a Diameter server for Cx over TCP (TS 29.228, TS 29.229), on `python-diameter`.
 
-    python -m testbed.core.hss --listen ADDRESS --realm DOMAIN --scscf IDENTITY (--store FILE | --subscribers-on-stdin)
+    python -m testbed.core.hss --listen ADDRESS --realm DOMAIN --peer IDENTITY (--store FILE | --subscribers-on-stdin)
 
 Subscribers come from a store, or as one JSON list on standard input; then nothing of them touches a disk.
 It says `ready` on standard output once it listens.  Standard error tells every request with its outcome, without keys.
@@ -68,7 +68,16 @@ class _Framing:
 
 
 class _CxNode(Node):
-    """A node whose CEA says Cx as TS 29.229 wants it said: vendor-specific.  Kamailio's cdp routes nothing without."""
+    """A node whose CEA says Cx as TS 29.229 wants it said: vendor-specific.  Kamailio's cdp routes nothing without.
+
+    It says so when all that are to connect have done so.
+    """
+
+    wanted: frozenset[str] = frozenset()
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._connected: set[str] = set()
 
     def _add_peer_connection(self, conn: PeerConnection, peer_socket: socket.socket, proto: int) -> str | None:
         conn.add_in_bytes = _Framing(conn)
@@ -79,7 +88,10 @@ class _CxNode(Node):
         if isinstance(message, CapabilitiesExchangeAnswer):
             message.append_avp(_application())
             if message.result_code == SUCCESS:
-                log.info("%s with %s", CX_OPEN, conn.host_identity)
+                self._connected.add(conn.host_identity)
+                log.info("Cx with %s", conn.host_identity)
+                if self._connected >= self.wanted:
+                    log.info(CX_OPEN)
         super().send_message(conn, message)
 
 
@@ -116,7 +128,8 @@ class _CxApplication(ThreadingApplication):
     def _answer(self, request: Any, outcome: Outcome) -> Message:
         """An answer by raw AVPs: the library's own attributes know SIP-Auth-Data-Item only as RFC 4740's."""
         answer = Message(request.to_answer().header)
-        answer.append_avp(Avp.new(constants.AVP_SESSION_ID, value=request.session_id))
+        session = next((avp.value for avp in request.avps if avp.code == constants.AVP_SESSION_ID), "")
+        answer.append_avp(Avp.new(constants.AVP_SESSION_ID, value=session))
         answer.append_avp(_application())
         if outcome.experimental:
             code = Avp.new(constants.AVP_EXPERIMENTAL_RESULT_CODE, value=outcome.result)
@@ -157,6 +170,7 @@ def _asked(message: Any) -> Asked:
         scheme=str(inner.get(constants.AVP_TGPP_3GPP_SIP_AUTHENTICATION_SCHEME, "")),
         authorization=bytes(inner.get(constants.AVP_TGPP_3GPP_SIP_AUTHORIZATION, b"")),
         assignment=int(plain.get((constants.AVP_TGPP_SERVER_ASSIGNMENT_TYPE, VENDOR), 0)),
+        authorization_type=int(plain.get((constants.AVP_TGPP_USER_AUTHORIZATION_TYPE, VENDOR), 0)),
     )
 
 
@@ -165,7 +179,8 @@ def _node(options: argparse.Namespace, cx: Cx) -> Node:
     node.vendor_id, node.product_name = VENDOR, "handoff-testbed HSS"
     node.validate_received_request_avps = False  # it takes Cx AVPs for RFC 4740's and misses them
     node.wakeup_interval = 1
-    peers = [node.add_peer(f"aaa://{identity}:{PORT}", options.realm) for identity in options.scscf]
+    peers = [node.add_peer(f"aaa://{identity}:{PORT}", options.realm) for identity in options.peer]
+    node.wanted = frozenset(options.peer)
     node.add_application(_CxApplication(cx), peers)
     return node
 
@@ -184,7 +199,8 @@ def _options(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--listen", required=True, help="our IPv4 address; our Diameter identity too")
     parser.add_argument("--port", type=int, default=PORT)
     parser.add_argument("--realm", required=True, help="the home network's domain")
-    parser.add_argument("--scscf", action="append", default=[], help="Diameter identity of an S-CSCF we answer")
+    parser.add_argument("--peer", action="append", default=[], help="Diameter identity of a CSCF we answer")
+    parser.add_argument("--scscf", default="", help="SIP URI of the S-CSCF for users who have none, told to an I-CSCF")
     parser.add_argument("--seed", type=int, help="draw RANDs from it, so that they repeat; random without")
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--store", type=Path, help="subscribers, as `testbed subscriber` keeps them")
@@ -204,7 +220,7 @@ def main(argv: list[str]) -> int:
         signal.signal(number, lambda *_: ended.set())
     try:
         draw = os.urandom if options.seed is None else random.Random(f"hss {options.seed}").randbytes
-        node = _node(options, Cx(_store(options), draw))
+        node = _node(options, Cx(_store(options), draw, options.scscf))
         node.start()
     except OSError as refused:
         where = f"HSS {options.listen}:{options.port}"

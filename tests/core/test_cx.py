@@ -12,6 +12,7 @@ from diameter.message import Avp, constants
 
 from testbed.core.cx import (
     AKA_SCHEME,
+    DE_REGISTRATION,
     FIRST_REGISTRATION,
     IDENTITIES_DO_NOT_MATCH,
     IDENTITY_NOT_REGISTERED,
@@ -144,6 +145,24 @@ def test_who_is_served_is_remembered_until_it_is_deregistered(cx: Cx) -> None:
     assert cx.server_assignment(Asked(impi=ONE.impi, impu=ONE.impus[0], assignment=5)).avps == []
     assert cx.location_info(location).result == IDENTITY_NOT_REGISTERED
     assert cx.location_info(Asked(impi="", impu="sip:nobody@home1.net")).result == USER_UNKNOWN
+
+
+def test_an_icscf_is_told_the_scscf_for_a_user_who_has_none(store: SubscriberStore) -> None:
+    outcome = Cx(store, scscf=SCSCF).user_authorization(ASKED)
+    assert outcome.result == FIRST_REGISTRATION
+    (name,) = Avp.from_bytes(outcome.avps[0].as_bytes()).value
+    assert (outcome.avps[0].code, name.code) == (
+        constants.AVP_TGPP_SERVER_CAPABILITIES,
+        constants.AVP_TGPP_SERVER_NAME,
+    )
+    assert name.value == SCSCF
+
+
+def test_who_is_not_registered_cannot_be_deregistered(cx: Cx) -> None:
+    leaving = replace(ASKED, authorization_type=DE_REGISTRATION)
+    assert cx.user_authorization(leaving).result == IDENTITY_NOT_REGISTERED
+    cx.server_assignment(replace(ASKED, assignment=1))
+    assert cx.user_authorization(leaving).result == SUBSEQUENT_REGISTRATION
 
 
 def test_the_profile_has_the_implicit_set_in_its_order_and_bars_nobody(cx: Cx) -> None:

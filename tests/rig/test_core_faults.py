@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import time
 from collections.abc import Iterator
@@ -82,8 +83,7 @@ def test_a_port_in_use_is_told_in_the_daemons_own_words(rig: tuple[Plan, Rig], t
 def test_a_broken_configuration_is_told_with_its_line(
     rig: tuple[Plan, Rig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for file in core_module.CONFIGURATION.iterdir():
-        (tmp_path / file.name).write_bytes(file.read_bytes())
+    shutil.copytree(core_module.CONFIGURATION, tmp_path, dirs_exist_ok=True)
     broken = tmp_path / "pcscf.cfg"
     broken.write_text(broken.read_text().replace("request_route {", "request_route { nonsense(;", 1))
     monkeypatch.setattr(core_module, "CONFIGURATION", tmp_path)
@@ -98,7 +98,7 @@ def test_a_broken_configuration_is_told_with_its_line(
 
 @pytest.fixture(scope="module")
 def old_core(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    options = CoreOptions(profile="release7", warm_up=False)
+    options = CoreOptions(profile="release7", warm_up=False, connections=8)
     with core_bench(tmp_path_factory.mktemp("core"), options) as bench:
         yield bench
 
