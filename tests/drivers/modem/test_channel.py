@@ -71,6 +71,12 @@ def test_the_echo_is_not_part_of_the_answer_though_boot_noise_stands_before_it()
     assert ended.lines == ("+CSQ: 17,99",)
 
 
+def test_nuls_are_noise_wherever_they_stand_and_other_bytes_are_shown() -> None:
+    channel, _ = running("AT+CSQ")
+    ended = the_end(channel.receive(b"\r\n+C\x00SQ: 1\xff,99\r\n\x00\r\nO\x00K\r\n", 0.1))
+    assert ended.lines == ("+CSQ: 1\\xff,99",)
+
+
 def test_a_wrong_echo_is_a_line_of_the_answer_and_does_no_harm() -> None:
     channel, _ = running("AT+CSQ")
     ended = the_end(channel.receive(b"AT+CXQ\r\r\n+CSQ: 17,99\r\n\r\nOK\r\n", 0.1))
