@@ -166,6 +166,7 @@ class Bench:
         arm, result = await self.levers.outcome(self.ues[ue], within_s)
         self._attached.discard(arm.from_)
         self.registered(ue, arm.to)
+        self.levers.tell(result.get("steps", []))
         return ", ".join(f"{said} after {at_ms:.1f} ms" for said, at_ms in result.get("steps", []))
 
     async def handoff_fails(self, ue: str, outcome: str, at: str | None, within_s: float) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from testbed.errors import ProductFailure, RigError
@@ -14,7 +15,7 @@ from testbed.measure.markers import MARKER_ADDRESS, encode_marker
 from testbed.measure.words import TriggerKind
 from testbed.scenario.bench import Unexpected
 from testbed.scenario.common import MOVING, Common
-from testbed.scenario.progress import Progress, Told
+from testbed.scenario.progress import Progress, Told, tell_steps
 from testbed.topology.plan import Plan
 from testbed.ue.setup import HandoffOrder
 
@@ -80,6 +81,10 @@ class Levers:
         arm = self._armed.pop(ue.name)
         result: dict[str, Any] = await ue.order("wait-handoff", deadline_s=within_s)
         return arm, result
+
+    def tell(self, steps: Iterable[tuple[str, float]]) -> None:
+        """What a handoff that is over consisted of."""
+        tell_steps(steps, self._told)
 
     async def must_fail(self, ue: UeHandle, outcome: str, at: str | None, within_s: float) -> tuple[Arm, str]:
         """The same of a handoff that cannot succeed: what the UE says of it."""

@@ -5,7 +5,7 @@ Figures in a result come from captures.  What is told here is measured with the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
@@ -48,3 +48,21 @@ class Progress:
 
 
 Told = Callable[[Progress], None]
+
+# Which marker of the UE ends which stage of the live view.
+ENDS_STAGE = (
+    ("detected", "detect"),
+    ("access-up", "access"),
+    ("registered", "reregister"),
+    ("session-moved", "session"),
+)
+
+
+def tell_steps(steps: Iterable[tuple[str, float]], told: Told) -> None:
+    """A handoff's phases, told when it is over: drawing them as they pass would be part of what is measured."""
+    last, first = 0.0, dict(reversed(list(steps)))
+    for event, stage in ENDS_STAGE:
+        moment = first.get(event)
+        if moment is not None:
+            told(Progress(stage, "done", event, (moment - last) / 1000))
+            last = moment

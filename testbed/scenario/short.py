@@ -12,19 +12,12 @@ from testbed.scenario.growth import Sample, everything, grown, tell
 from testbed.scenario.levers import Markers
 from testbed.scenario.model import Scenario
 from testbed.scenario.parties import handoff_order
-from testbed.scenario.progress import Progress, Told
+from testbed.scenario.progress import Progress, Told, tell_steps
 from testbed.scenario.record import Recorded, stage_of
 from testbed.scenario.site import Site
 from testbed.ue.handle import UeHandle
 
 HANDOFF_DEADLINE_S = 40.0
-# Which marker of the UE ends which stage of the live view.
-STEPS = (
-    ("detected", "detect"),
-    ("access-up", "access"),
-    ("registered", "reregister"),
-    ("session-moved", "session"),
-)
 
 
 class ShortForm:
@@ -114,13 +107,3 @@ class ShortForm:
 
     def _stage(self, stage: str, text: str) -> AbstractContextManager[None]:
         return stage_of(self._told, stage, text, self._recorded.timings_s)
-
-
-def tell_steps(steps: list[tuple[str, float]], told: Told) -> None:
-    """A handoff's phases, told when it is over: drawing them as they pass would be part of what is measured."""
-    last = 0.0
-    for event, stage in STEPS:
-        moment = next((at for said, at in steps if said == event), None)
-        if moment is not None:
-            told(Progress(stage, "done", event, (moment - last) / 1000))
-            last = moment

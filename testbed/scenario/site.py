@@ -45,7 +45,7 @@ class Site:
 def core_options(scenario: Common, options: RunOptions) -> CoreOptions:
     """The core that a scenario wants."""
     return CoreOptions(
-        profile=scenario.profile,  # type: ignore[arg-type]
+        profile=scenario.profile,
         without=options.without,
         linger_s=scenario.linger_s,
         ipv6=scenario.ip == 6,  # sockets that nobody uses would only make the start longer
