@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+import signal
 import time
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import click
@@ -55,14 +57,18 @@ class Conforming:
         folder = self._wanted.runs / f"conformance-{self._started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
         folder.mkdir(parents=True)
         total = sum(len(group.runs) for group in self._groups)
+        code = 0
         with Watch(Console(stderr=True), total) as watch:
-            took = lambda done: self._done(done, watch)  # noqa: E731
-            asyncio.run(Batches(folder, self._how, watch.working, took).carry_out(self._groups))
-        table = by_row(self._outcomes, self._scenarios)
-        self._write(folder, table)
-        return exit_code(self._outcomes)
+            batches = Batches(folder, self._how, watch.working, partial(self._done, watch))
+            try:
+                asyncio.run(batches.carry_out(self._groups))
+            except KeyboardInterrupt:
+                code = 128 + signal.SIGINT
+                click.echo("interrupted: the rigs are undone; what had been run by then is told below", err=True)
+        self._write(folder, by_row(self._outcomes, self._scenarios))
+        return code or exit_code(self._outcomes)
 
-    def _done(self, done: Done, watch: Watch) -> None:
+    def _done(self, watch: Watch, done: Done) -> None:
         if done.result is not None:
             self._kernel = f"{done.result.kernel.name} {done.result.kernel.release}"
         one = done.as_outcome()
