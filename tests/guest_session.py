@@ -87,7 +87,9 @@ class RigTests:
     def _run(self, session: pytest.Session, rig: list[pytest.Item], clock: str) -> None:
         self.folder = new_folder(self.config.rootpath / FOLDER)
         failed_before = session.testsfailed
-        with contextlib.closing(self._events([item.nodeid for item in rig], clock)) as events:
+        most = self.config.getvalue("maxfail")
+        left = most - failed_before if most else 0
+        with contextlib.closing(self._events([item.nodeid for item in rig], clock, left)) as events:
             self._relay(session, {item.nodeid: item for item in rig}, events)
         if session.testsfailed == failed_before:
             shutil.rmtree(self.folder)
@@ -108,8 +110,9 @@ class RigTests:
             if report.when == "teardown":
                 item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
                 del waiting[report.nodeid]
-            if session.shouldfail:
-                raise session.Failed(session.shouldfail)
+        # After the last failure that is allowed (-x) the pytest inside ends by itself, and undoes its rigs.
+        if session.shouldfail:
+            raise session.Failed(session.shouldfail)
         for number, item in enumerate(waiting.values()):
             text = f"not run: {TOO_EARLY} it came to it"
             if number == 0:
@@ -117,13 +120,14 @@ class RigTests:
             report = pytest.TestReport(item.nodeid, item.location, {}, "failed", text, "call")
             item.ihook.pytest_runtest_logreport(report=report)
 
-    def _events(self, tests: list[str], clock: str) -> Generator[dict[str, Any], None, None]:
+    def _events(self, tests: list[str], clock: str, maxfail: int) -> Generator[dict[str, Any], None, None]:
         (self.folder / "tests").write_text("\n".join(tests))
         argv = [sys.executable, "-m", "testbed.cli.main", "kernel", "exec", "--writable", str(self.folder)]
         argv += ["--clock", clock]
         argv += ["--log", str(self.folder / "kernel.log"), "--", sys.executable, __file__, "--rootdir"]
         argv += [str(self.config.rootpath), f"--basetemp={self.folder / 'tmp'}", f"@{self.folder / 'tests'}"]
-        argv += [f"--tb={self.config.option.tbstyle}", *(["-l"] if self.config.option.showlocals else [])]
+        argv += [f"--maxfail={maxfail}", f"--tb={self.config.option.tbstyle}"]
+        argv += ["-l"] if self.config.option.showlocals else []
         with (self.folder / "pytest.log").open("wb") as words:
             guest = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=words, cwd=self.config.rootpath

@@ -48,6 +48,25 @@ def test_that_is_skipped():
 def test_that(what):
     os.kill(os.getpid(), 9)
 """
+HELD = """
+import signal, sys, time
+import pytest
+
+pytestmark = pytest.mark.rig
+
+@pytest.fixture(scope="module")
+def held(tmp_path_factory):
+    evidence = tmp_path_factory.mktemp("held") / "fixture"
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))
+    yield
+    evidence.write_text("undone")
+
+def test_that_fails(held):
+    assert False
+
+def test_that_comes_after_it(held):
+    time.sleep(1000)
+"""
 
 
 @pytest.fixture
@@ -84,6 +103,16 @@ def test_every_result_comes_out_and_evidence_of_failures_stays(suite: Path) -> N
     assert "not run: the guest ended" in text
     (evidence,) = {path.resolve() for path in suite.glob("build/rig-tests/*/tmp/*/evidence")}
     assert evidence.read_text() == "kept"
+
+
+def test_after_the_last_failure_that_is_allowed_the_session_ends_and_what_it_made_is_undone(suite: Path) -> None:
+    """A rig takes SIGTERM for an exception, which pytest takes for a test's: killing is no way to end it."""
+    (suite / "test_suite.py").write_text(HELD)
+    status, text = run(suite, "-x")
+    assert status == 1
+    assert "1 failed" in text
+    assert "comes_after" not in text
+    assert [path.read_text() for path in suite.glob("build/rig-tests/*/tmp/*0/fixture")] == ["undone"]
 
 
 def test_where_all_pass_nothing_is_kept_and_the_first_failure_can_be_the_last(suite: Path) -> None:
