@@ -270,3 +270,22 @@ def test_a_session_that_both_ends_have_left_lingers_until_both_have_moved_it(ben
         assert leg.exchange("INVITE", other, sdp=True)[0].status == 200
     assert not bench.state.lingering
     assert ours.exchange("BYE", theirs)[0].status == 200
+
+
+def test_a_call_to_a_dead_connection_comes_to_the_one_that_was_registered_meanwhile(bench: Bench) -> None:
+    phone, far = bench.phone("ue"), bench.registered(bench.phone("far"), "far")
+    bench.registered(phone, "lte")
+    lever = bench.rig.lever("lte")
+    lever.blackhole()
+    try:
+        request = invite(far, ONE)
+        far.send(request)
+        wifi = bench.registered(phone, "wifi", to_params=GLOBAL)
+        _, arrived, sock, remote = wifi.incoming("INVITE", 20.0)
+        answer = arrived.response(200, to_tag="x")
+        answer.headers.add("Contact", wifi.contact)
+        wifi.reply(answer, sock, remote)
+        assert far.response(request, 20.0)[1].status == 200
+        assert bench.state.sessions == [request.headers.get("Call-ID")] and not bench.state.lingering
+    finally:
+        lever.clear()
