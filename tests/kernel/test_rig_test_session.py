@@ -64,7 +64,8 @@ def held(tmp_path_factory):
 def test_that_fails(held):
     assert False
 
-def test_that_comes_after_it(held):
+@pytest.mark.parametrize("number", range(2))
+def test_that_comes_after_it(held, number):
     time.sleep(1000)
 """
 
