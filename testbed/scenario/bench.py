@@ -199,14 +199,26 @@ class Bench:
     def call_made(self, name: str, owner: str, made: Answer) -> None:
         self.calls[name] = NamedCall(owner, made["call_id"])
 
+    def call(self, name: str) -> NamedCall:
+        """The call of this name, which the step that was to make it may have failed to make."""
+        if name not in self.calls:
+            raise Unexpected(f"there is no call `{name}`: the step that was to make it failed")
+        return self.calls[name]
+
+    def answer(self, name: str) -> Answer:
+        """The answer of this name, likewise."""
+        if name not in self.answers:
+            raise Unexpected(f"there is no answer `{name}`: the step that was to get it failed")
+        return self.answers[name]
+
     def call_moved(self, name: str, moved: Answer | None) -> None:
         """A session moved by Replaces is a new dialog."""
         if moved and moved.get("call_id"):
-            self.calls[name].call_id = moved["call_id"]
+            self.call(name).call_id = moved["call_id"]
 
     async def call_id(self, name: str, ue: str) -> str:
         """The Call-ID of a call at a UE: that which it had, or that of the dialog that has replaced it."""
-        known = self.calls[name].call_id
+        known = self.call(name).call_id
         live = [each["call_id"] for each in await self.look.sessions(ue) if not each.get("ended")]
         if known in live or len(live) != 1:
             return known

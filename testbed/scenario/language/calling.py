@@ -80,7 +80,7 @@ class _OnCall(Keys):
     ue: Ue | None = Field(default=None, description="Whoever made the call when not given.")
 
     def _who(self, bench: Bench) -> str:
-        return self.ue or bench.calls[self.call].owner
+        return self.ue or bench.call(self.call).owner
 
     async def _order(self, bench: Bench, verb: str) -> None:
         await bench.ues[self._who(bench)].order(verb, call_id=await bench.call_id(self.call, self._who(bench)))

@@ -220,7 +220,7 @@ class ExpectAnswer(Subject):
         return f"the answer `{self.answer}` is {', '.join(parts)}"
 
     async def found(self, bench: Bench) -> str | None:
-        there = bench.answers[self.answer]
+        there = bench.answer(self.answer)
         if self.status is not None and there.get("status") != self.status:
             return f"it is {there.get('status') or 'none'} {there.get('reason') or ''}".rstrip()
         headers = {name.lower(): value for name, value in (there.get("headers") or {}).items()}
