@@ -30,8 +30,9 @@ from typing import Literal, Protocol
 
 from drivers.host import netns
 from drivers.link import cleartext
+from drivers.link.xfrm import Xfrm
 from drivers.protocols import Family
-from testbed.core.inspect import ScscfState, scscf_state
+from testbed.core.inspect import PcscfState, ScscfState, pcscf_state, scscf_state
 from testbed.core.rpc import Rpc
 from testbed.core.subscribers import Subscriber, to_lines
 from testbed.errors import RigError, UsageError
@@ -61,6 +62,9 @@ RULES = {
 }
 
 
+Profile = Literal["seamless", "plain", "release7", "stock"]
+
+
 class Hosts(Protocol):
     """Where the core runs (as :class:`testbed.rig.rig.Rig`)."""
 
@@ -77,12 +81,13 @@ class Hosts(Protocol):
 class CoreOptions:
     """How this core behaves.
 
-    `profile` is what the S-CSCF knows: "seamless" is the extension of C1-062198 (and release 7 for a UE that does not
-    ask for it), "release7" a core that has never heard of it and answers 420.  `without` names rules (see RULES) that
-    both kinds of CSCF shall leave out, so that a test can show that it would notice.
+    `profile` is what the core knows: "seamless" is the extension of C1-062198 (and release 7 for a UE that does not ask
+    for it); "plain" has never heard of it and answers 420; "release7" is the same core, by the name of what it does for
+    a UE that does not ask; "stock" has Kamailio's own registrar in the S-CSCF, unchanged.  `without` names rules (see
+    RULES) that both kinds of CSCF shall leave out, so that a test can show that it would notice.
     """
 
-    profile: Literal["seamless", "release7"] = "seamless"
+    profile: Profile = "seamless"
     linger_s: float = 20.0
     min_expires_s: int = 60
     max_expires_s: int = 600_000
@@ -233,9 +238,25 @@ class Core:
             late = [self._daemons[-1]]
         self._wait(late, time.monotonic() + deadline_s, deadline_s)
 
+    def rpc(self, name: str) -> Rpc:
+        """Questions to a running CSCF (`scscf`, `pcscf-lte`)."""
+        return self._rpcs[name]
+
     def scscf_state(self) -> ScscfState:
         """Who is registered where, and what sessions there are.  Raises RigError when the S-CSCF does not answer."""
         return scscf_state(self._rpcs[self._scscf.name].dump, self._plan.domain, time.time())
+
+    def pcscf_state(self, name: str) -> PcscfState:
+        """What a P-CSCF keeps of its connections.  Raises RigError when it does not answer."""
+        rpc = self._rpcs[name]
+        contacts = rpc.call("ulpcscf.status")["AoRs"]["Stats"]["Records"]
+        with netns.inside(self._hosts.namespace(name)):
+            xfrm = Xfrm()
+        try:
+            associations = len(xfrm.associations())
+        finally:
+            xfrm.close()
+        return pcscf_state(rpc.dump, contacts, associations, time.time())
 
     def process(self, name: str) -> subprocess.Popen[bytes]:
         """The process of a daemon (`hss`, `scscf`, `pcscf-lte`), for a test that wants it to fail."""
@@ -289,9 +310,9 @@ class Core:
         numbers = {"LINGER_S": max(1, math.ceil(options.linger_s))}
         numbers |= {"MIN_EXPIRES": options.min_expires_s, "MAX_EXPIRES": options.max_expires_s}
         numbers |= {"REAUTHENTICATE_S": options.reauthenticate_s}
-        self._kamailio(
-            self._scscf, "scscf", [f"udp:{address}:{SIP_PORT}"], values | self._diameter("scscf", values), numbers
-        )
+        values |= self._diameter("scscf", values)
+        kind = "stock_scscf" if options.profile == "stock" else "scscf"
+        self._kamailio(self._scscf, kind, [f"udp:{address}:{SIP_PORT}"], values, numbers)
         hss = self._daemons[0]
         self._daemons[0] = replace(hss, ready=CX_OPEN)  # ready means: an S-CSCF is connected
 
@@ -353,7 +374,7 @@ class Core:
             argv.append(f"--substdefs=!{name}!{value}!g")
         for name, number in numbers.items():
             argv += ["-A", f"{name}={number}"]
-        if self.options.profile == "release7":
+        if self.options.profile in ("plain", "release7"):
             argv += ["-A", "WITHOUT_SEAMLESS_IMS"]
         if not self.options.warm_up:
             argv += ["-A", "WITHOUT_WARM_UP"]

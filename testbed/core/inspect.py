@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Literal
 
 Table = Mapping[str, str | int]
-T = TypeVar("T")
 SCSCF_TABLES = (
     "members",
     "lines",
@@ -71,6 +70,38 @@ def scscf_state(dump: Callable[[str], Table], domain: str, now: float) -> ScscfS
         lingering=lingering,
         watchers=len(tables["watch"]),
     )
+
+
+@dataclass(frozen=True)
+class PcscfConnection:
+    """What a P-CSCF lets through the associations of one connection."""
+
+    user: str  # the private identity that they were set up for
+    identities: tuple[str, ...]  # that requests may be in the name of, the default one first
+    expires_s: int  # of the longest registration
+
+
+@dataclass(frozen=True)
+class PcscfState:
+    """What a P-CSCF keeps.  A connection is named by the UE's address:port-us, where requests to it go."""
+
+    contacts: int  # of Kamailio's location table, with those that have only begun to register
+    connections: Mapping[str, PcscfConnection]
+    associations: int  # of the kernel, four for each connection; twice that while it renews them
+
+
+def pcscf_state(dump: Callable[[str], Table], contacts: int, associations: int, now: float) -> PcscfState:
+    """The state that the tables tell, and what was counted beside them.  `now` is Unix time by the P-CSCF's clock."""
+    tables = {name: dump(name) for name in ("port_uc", "user", "identities", "until")}
+    connections = {}
+    for us, flow in tables["port_uc"].items():
+        address, port_uc, _ = str(flow).split("~")
+        uc = f"{address}:{port_uc}"
+        if uc in tables["user"]:
+            named = (one.strip(" <>") for one in str(tables["identities"].get(uc, "")).split(","))
+            expires_s = round(int(tables["until"].get(uc, 0)) - now)
+            connections[us] = PcscfConnection(str(tables["user"][uc]), tuple(dict.fromkeys(named)), expires_s)
+    return PcscfState(contacts, connections, associations)
 
 
 def _items(listed: str | int) -> list[str]:

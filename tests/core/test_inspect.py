@@ -1,6 +1,6 @@
 """What a core's tables say, read: the tables are written here as `kamailio/scscf.cfg` describes them."""
 
-from testbed.core.inspect import Binding, Table, scscf_state
+from testbed.core.inspect import Binding, PcscfConnection, Table, pcscf_state, scscf_state
 
 NOW = 1000.4
 A, B, C = "sip:a@home1.net", "sip:b@home1.net", "sip:c@home1.net"
@@ -38,3 +38,16 @@ def test_a_connection_is_inactive_when_it_is_noted_so_and_sessions_linger_until_
     assert state.sessions == ["one", "two"]
     assert state.lingering == {"one": 3}  # what is left of a session that has ended is none
     assert state.watchers == 1
+
+
+def test_a_connection_of_a_pcscf_has_each_identity_once_and_what_has_ended_is_none() -> None:
+    uc = "10.1.0.2:40000"
+    tables: dict[str, Table] = {
+        "port_uc": {"10.1.0.2:40001": "10.1.0.2~40000~1", "10.9.0.2:1": "10.9.0.2~2~1"},
+        "user": {uc: "a@home1.net"},
+        "identities": {uc: f"<{A}>, <{C}>, <{A}>,<{B}>"},
+        "until": {uc: 1060},
+    }
+    state = pcscf_state(tables.__getitem__, 1, 4, NOW)
+    assert state.connections == {"10.1.0.2:40001": PcscfConnection("a@home1.net", (A, C, B), 60)}
+    assert (state.contacts, state.associations) == (1, 4)

@@ -57,8 +57,14 @@ def answered(line: Line, request: Request) -> Response:
 def test_identities_registered_one_after_the_other_share_a_connection(bench: Bench) -> None:
     line, far = bench.registered(bench.phone("ue"), "lte"), bench.registered(bench.phone("far"), "far")
     assert asserted(line, far, WORK) == DEFAULT  # not registered, so not its own
-    assert line.reregister(impu=WORK).status == 200
+    assert line.reregister(impu=WORK, expires=6000).status == 200
     assert bench.associations(line) == 4
+    state = bench.core.pcscf_state("pcscf")
+    assert state.contacts >= 1 and state.associations == 4
+    (connection,) = state.connections.values()
+    assert (connection.user, connection.identities[0]) == (line.phone.subscriber.impi, DEFAULT)
+    assert set(connection.identities) == {*SETS[0], *SETS[1]}
+    assert connection.expires_s > 500_000  # as the longer of the two registrations
     for impu in (*SETS[0], *SETS[1]):
         assert asserted(line, far, impu) == impu
         ours, theirs, _ = call(far, line, impu)
@@ -76,6 +82,8 @@ def test_what_is_deregistered_is_that_identitys_set_alone_and_the_associations_g
     assert bench.associations(line) == 4
     assert line.reregister(expires=0).status == 200
     bench.wait_for_the_end(line, 5)
+    state = bench.core.pcscf_state("pcscf")
+    assert (state.associations, state.connections) == (0, {})
     line.service_route = []
 
 
