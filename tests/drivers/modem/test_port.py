@@ -189,6 +189,19 @@ def test_a_modem_that_comes_back_while_we_wait_is_opened(tmp_path: Path) -> None
     asyncio.run(run())
 
 
+def test_what_was_left_of_an_older_dialogue_is_no_answer_to_the_first_command() -> None:
+    async def run() -> None:
+        with ScriptedModem(SCRIPT) as modem:
+            answer = modem.send
+            modem.send = lambda text: answer(("\r\nERROR\r\n" if len(modem.heard) == 1 else "") + text)  # type: ignore[method-assign,assignment]
+            keeper = PortKeeper(PortName.parse(modem.path))
+            keeper.open()
+            assert await keeper.run(Command("AT+CSQ")) == ["+CSQ: 17,99"]
+            keeper.close()
+
+    asyncio.run(run())
+
+
 @pytest.fixture
 def holder() -> Iterator[Callable[[str, str], int]]:
     """Another program that opens a port, and what it does with it."""
