@@ -8,8 +8,9 @@ subscriber's software SIM computes.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from drivers.modem.card.authentication import Keys, OutOfStep
 from drivers.virtual.card_files import (
     CURRENT_ADF,
     MF,
@@ -44,23 +45,7 @@ MAC_WRONG = 0x9862  # TS 31.102 7.1.2.1: authentication error, incorrect MAC
 IMS_AKA = 0x81  # P2 of AUTHENTICATE: "3G context" in a USIM, "IMS AKA" in an ISIM
 
 
-@dataclass(frozen=True)
-class Accepted:
-    """AUTN is the home network's, and fresh."""
-
-    res: bytes = field(repr=False)
-    ck: bytes = field(repr=False)
-    ik: bytes = field(repr=False)
-
-
-@dataclass(frozen=True)
-class OutOfStep:
-    """AUTN is the home network's, but its sequence number is not fresh."""
-
-    auts: bytes
-
-
-AkaAnswer = Accepted | OutOfStep | None  # None: AUTN is not the home network's
+AkaAnswer = Keys | OutOfStep | None  # None: AUTN is not the home network's
 Aka = Callable[[bytes, bytes], AkaAnswer]  # of RAND and AUTN
 
 

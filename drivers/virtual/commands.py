@@ -23,8 +23,8 @@ RESTARTS = (15, 16)  # of +CFUN: what some makers have for a restart
 ATTACH_S = 20.0  # how long +CGATT=1 and +COPS wait for the network
 
 
-def _nothing(modem: Firmware, call: Call) -> Reply:
-    """Taken, without any effect here."""
+def nothing(modem: Firmware, call: Call) -> Reply:
+    """Taken, without any effect: what is for a wire, or for bands and technologies where there is one cell."""
     return []
 
 
@@ -207,7 +207,9 @@ COMMANDS: Mapping[str, Handler] = {
     "&F": _defaults,
     "I": _identification,
     "D": _dial,
-    **dict.fromkeys(("H", "X", "&C", "&D", "&W", "&K", "S0", "S3", "S4", "S5", "S7", "+IPR", "+CSCS"), _nothing),
+    **dict.fromkeys(
+        ("H", "X", "&C", "&D", "&W", "&K", "S0", "S3", "S4", "S5", "S7", "+IPR", "+CSCS", "+CGAUTH"), nothing
+    ),
     **dict.fromkeys(("+CGMI", "+GMI"), _words(lambda modem: modem.model.manufacturer)),
     **dict.fromkeys(("+CGMM", "+GMM"), _words(lambda modem: modem.model.model)),
     **dict.fromkeys(("+CGMR", "+GMR"), _words(lambda modem: modem.model.revision)),

@@ -172,10 +172,6 @@ def _ceer(modem: Firmware, call: Call) -> Reply:
     ]
 
 
-def _nothing(modem: Firmware, call: Call) -> Reply:
-    return []
-
-
 CONTEXT_COMMANDS: Mapping[str, Callable[[Firmware, Call], Reply]] = {
     "+CGDCONT": _cgdcont,
     "+CGACT": _cgact,
@@ -184,7 +180,6 @@ CONTEXT_COMMANDS: Mapping[str, Callable[[Firmware, Call], Reply]] = {
     "+CEER": _ceer,
     "+CGPIAF": _cgpiaf,
     "+CGEREP": _cgerep,
-    "+CGAUTH": _nothing,
 }
 
 

@@ -10,8 +10,6 @@ tables: :mod:`drivers.virtual.commands` and :mod:`drivers.virtual.vendors`.
 
 from __future__ import annotations
 
-import heapq
-import itertools
 from collections import deque
 from typing import Literal
 
@@ -22,6 +20,7 @@ from drivers.virtual.card import Card
 from drivers.virtual.faults import Fault
 from drivers.virtual.models import Model
 from drivers.virtual.network import Event, Request
+from drivers.virtual.outbox import Outbox
 from drivers.virtual.state import ModemState, Signal, SimState
 from drivers.virtual.vendors import DIALECTS
 
@@ -58,8 +57,7 @@ class Firmware:
         self._line: _Line | None = None
         self._held = bytearray()  # came while a command line ran
         self._urcs: list[str] = []
-        self._outgoing: list[tuple[float, int, bytes]] = []
-        self._numbers = itertools.count()
+        self._outbox = Outbox()
         self._busy_until = 0.0
         self._requests: list[Request] = []
         self._actions: list[Action] = []
@@ -87,7 +85,7 @@ class Firmware:
     def port_closed(self) -> None:
         """Nobody has the port open: a half-typed line is forgotten, and so is what nobody read."""
         self._editor.clear()
-        self._outgoing.clear()
+        self._outbox.clear()
 
     def receive(self, data: bytes, now: float) -> None:
         """Bytes from the host.  Never raises, whatever they are."""
@@ -127,10 +125,7 @@ class Firmware:
 
     def data_to_send(self, now: float) -> bytes:
         """What goes to the host now."""
-        data = bytearray()
-        while self._outgoing and self._outgoing[0][0] <= now:
-            data += heapq.heappop(self._outgoing)[2]
-        return self._count(bytes(data), "out")
+        return self._count(self._outbox.take(now), "out")
 
     def requests(self) -> list[Request]:
         """What the network is to be asked."""
@@ -144,7 +139,7 @@ class Firmware:
 
     @property
     def deadline(self) -> float | None:
-        times = [self._outgoing[0][0]] if self._outgoing else []
+        times = [] if self._outbox.deadline is None else [self._outbox.deadline]
         if self._line and self._line.wait:
             times.append(self._line.deadline)
         if self._busy_until > self.now:
@@ -189,7 +184,7 @@ class Firmware:
         self._editor.clear()
         self._held.clear()
         self._urcs.clear()
-        self._outgoing.clear()
+        self._outbox.clear()
 
     def _work(self) -> None:
         """Go on with the line that runs, and begin those that wait."""
@@ -209,7 +204,7 @@ class Firmware:
         if byte == LF:
             return
         if self.state.settings.echo:
-            self._send(bytes((byte ^ 0x7F if self._echoes_wrongly(byte) else byte,)))
+            self._outbox.put(self.now, bytes((byte ^ 0x7F if self._echoes_wrongly(byte) else byte,)))
         body = self._editor.feed(byte)
         if body is not None:
             self._begin(body)
@@ -282,7 +277,7 @@ class Firmware:
                 return
             due = self._busy_until = self.now + fault.seconds
         if not self.state.settings.quiet or line.answer:
-            self._send(answer, due)
+            self._outbox.put(due, answer)
 
     def _fault(self, body: str, kinds: tuple[str, ...]) -> Fault | None:
         return next((fault for fault in self.faults if fault.kind in kinds and fault.waits_for(body)), None)
@@ -304,8 +299,4 @@ class Firmware:
             return
         urcs, self._urcs = self._urcs, []
         for urc in urcs:
-            self._send(framed(self.state.settings, [urc]))
-
-    def _send(self, data: bytes, due: float | None = None) -> None:
-        if data:
-            heapq.heappush(self._outgoing, (self.now if due is None else due, next(self._numbers), data))
+            self._outbox.put(self.now, framed(self.state.settings, [urc]))

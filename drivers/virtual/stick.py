@@ -191,12 +191,10 @@ class Stick:
             self._timer = None
         times = [one for one in (self.firmware.deadline, self.network.deadline) if one is not None]
         if times:
-            self._timer = self._loop.call_at(min(times), self._tick)
+            self._timer = self._loop.call_at(min(times), self._tick, min(times))
 
-    def _tick(self) -> None:
-        # A timer may be called a little before its time: to the clock's resolution.
-        times = [one for one in (self.firmware.deadline, self.network.deadline) if one is not None]
-        now = max(self._loop.time(), min(times, default=0.0))
+    def _tick(self, due: float = 0.0) -> None:
+        now = max(self._loop.time(), due)  # a timer may be called a little early: to the clock's resolution
         for event in self.network.tick(now):
             self.firmware.told(event, now)
         self.firmware.tick(now)

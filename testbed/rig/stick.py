@@ -15,7 +15,9 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from drivers.virtual.card import Accepted, Aka, AkaAnswer, OutOfStep
+from drivers.modem.card.authentication import Keys, OutOfStep
+from drivers.virtual.card import Aka, AkaAnswer
+from drivers.virtual.network import Network
 from drivers.virtual.orders import Server
 from drivers.virtual.plan import StickPlan
 from drivers.virtual.stick import Stick, Told
@@ -30,20 +32,20 @@ def software_aka(sim: SoftwareSim) -> Aka:
             answer = sim.authenticate(rand, autn)
         except MacFailure:
             return None
-        return Accepted(answer.res, answer.ck, answer.ik) if isinstance(answer, AkaResult) else OutOfStep(answer.auts)
+        return Keys(answer.res, answer.ck, answer.ik) if isinstance(answer, AkaResult) else OutOfStep(answer.auts)
 
     return authenticate
 
 
-def make(plan: Mapping[str, Any], told: Told) -> Stick:
-    """A stick from its plan as JSON."""
+def make(plan: Mapping[str, Any], told: Told, network: Network | None = None) -> Stick:
+    """A stick from its plan as JSON; `network` is a packet core in place of the plan's own."""
     sim, aka = plan.get("sim"), None
     if sim is not None:
         written = dict(sim)
         keys = bytes.fromhex(written.pop("k")), bytes.fromhex(written.pop("opc"))
         aka = software_aka(SoftwareSim(*keys, written.pop("sqn", 0)))
         plan = {**plan, "sim": written}
-    return Stick(StickPlan.from_json(plan), aka, told)
+    return Stick(StickPlan.from_json(plan), aka, told, network)
 
 
 async def _serve(control: socket.socket) -> None:

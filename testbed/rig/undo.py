@@ -97,8 +97,8 @@ class Folder:
 
 
 class UsbGadget:
-    """`{"name": ..., "configfs": ...}`: a virtual stick's USB gadget, whose name is ours alone, with its network device;
-    and configfs where it was mounted for it and nobody else has a gadget (drivers.virtual.gadget)."""
+    """`{"name": ..., "configfs": ...}`: a virtual stick's USB gadget, whose name is ours alone, and its network device;
+    configfs too, where it was mounted for it and nobody else has a gadget (drivers.virtual.gadget)."""
 
     def there(self, values: Values) -> list[str]:
         return gadget.there(values)

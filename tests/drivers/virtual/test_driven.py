@@ -10,14 +10,26 @@ from typing import Any
 
 import pytest
 from stick_process import plan
-from virtual_modem import ICCID, IMEI, IMSI, OPC, K
+from virtual_modem import ICCID, IMEI, IMS, IMSI, OPC, K
 
+from drivers.errors import DriverError
 from drivers.modem.card.authentication import Keys, OutOfStep
 from drivers.modem.errors import ContextRefused, ForeignNetwork, NoService, PortGone, SimLocked, SimMissing
 from drivers.modem.machine import ModemEvent
 from drivers.modem.modem import Modem
 from drivers.modem.usb import PortName
 from drivers.virtual.models import MODELS
+from drivers.virtual.network import (
+    Attach,
+    Cell,
+    Connect,
+    Connected,
+    DetachedByNetwork,
+    Event,
+    Network,
+    Registered,
+    Request,
+)
 from drivers.virtual.stick import Stick
 from testbed.ims.aka import generate_vector, next_sqn, resynchronise
 from testbed.rig.stick import make
@@ -53,11 +65,13 @@ class Bench:
 
 
 @asynccontextmanager
-async def bench(folder: Path, model: str = "quectel-ec25", pin: str | None = None, **more: Any) -> AsyncIterator[Bench]:
+async def bench(
+    folder: Path, model: str = "quectel-ec25", pin: str | None = None, network: Network | None = None, **more: Any
+) -> AsyncIterator[Bench]:
     link = folder / "modem"
     timing = {"boot_s": 0.1, "attach_s": 0.05, "connect_s": 0.02}
     own = {**plan("test", model, form="pty", link=str(link), **timing), **more}
-    stick = make(own, lambda event: None)
+    stick = make(own, lambda event: None, network)
     events: list[ModemEvent] = []
     modem = Modem(PortName.parse(str(link)), on_event=events.append, low_dbm=-110, pin=pin)
     try:
@@ -213,5 +227,50 @@ def test_a_modem_without_a_card_says_so(tmp_path: Path) -> None:
         async with bench(tmp_path, sim=None) as own:
             with pytest.raises(SimMissing):
                 await own.modem.bring_up("ims")
+
+    run(scenario)
+
+
+class Core:
+    """A packet core as a stick sees it: it works in its own time, and says so when something has happened."""
+
+    deadline = None
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+        self._events: list[Event] = []
+        self._wake: Callable[[], None] = lambda: None
+
+    def watch(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
+
+    def ask(self, request: Request, now: float) -> None:
+        self.requests.append(request)
+        if isinstance(request, Attach):
+            asyncio.get_running_loop().call_later(0.02, self.happen, Registered(Cell(plmn="99970")))
+        elif isinstance(request, Connect):
+            asyncio.get_running_loop().call_later(0.02, self.happen, Connected(request.cid, "ims", IMS))
+
+    def tick(self, now: float) -> list[Event]:
+        events, self._events = self._events, []
+        return events
+
+    def happen(self, event: Event) -> None:
+        self._events.append(event)
+        self._wake()
+
+
+def test_a_packet_core_may_stand_behind_a_stick(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        core = Core()
+        async with bench(tmp_path, network=core) as own:
+            await own.modem.wait_registered()
+            assert (await own.modem.read("AT+COPS?"))["operator"] == "Rig"
+            assert (await own.modem.connect("ims")).mtu == IMS.mtu
+            assert core.requests[-2:] == [Connect(1, "", "IPV4V6"), Connect(2, "ims", "IPV4V6")]
+            core.happen(DetachedByNetwork())
+            assert (await own.event("context-lost")).cid == 2
+            with pytest.raises(DriverError, match="packet core"):
+                own.stick.do_coverage(False)
 
     run(scenario)

@@ -10,6 +10,7 @@ from virtual_modem import IMEI, SUBSCRIPTION, VirtualModem, card
 from drivers.virtual.card_files import Subscription
 from drivers.virtual.models import MODELS
 from drivers.virtual.state import Signal
+from drivers.virtual.vendors import DIALECTS
 
 LOCKED = Subscription(SUBSCRIPTION.imsi, SUBSCRIPTION.iccid, pin="1234")
 
@@ -147,6 +148,23 @@ def test_every_model_says_who_it_is(name: str) -> None:
     assert modem.at("AT+CGMI") == [known.manufacturer, "OK"]
     assert modem.at("AT+CGMM;+CGMR;+CGSN") == [known.model, known.revision, IMEI, "OK"]
     assert known.model in " ".join(modem.at("ATI"))
+
+
+COMMANDS = sorted({(name, command) for name in MODELS for command in DIALECTS[MODELS[name].dialect].commands})
+PARAMETERS = st.lists(
+    st.sampled_from(["", "0", "1", "2", "3", "99", '"IP"', '"ims"', '"', "x", "-1", '"A0000000871004"'])
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(COMMANDS), st.sampled_from(["", "?", "=?", "="]), PARAMETERS, st.booleans())
+def test_any_parameters_of_any_command_are_answered(
+    command: tuple[str, str], form: str, parameters: list[str], has_card: bool
+) -> None:
+    modem = VirtualModem(command[0], card() if has_card else None)
+    modem.at("ATE0")
+    answer = modem.at(f"AT{command[1]}{form}{','.join(parameters) if form == '=' else ''}")
+    assert answer or command[1] in ("Q", "V", "E")
 
 
 @settings(max_examples=200, deadline=None)
