@@ -56,6 +56,7 @@ class Line:
         self.stream: socket.socket | None = None
         self.digest: DigestClient | None = None
         self.times: dict[str, float] = {}
+        self.gruu = ""  # what it gives as its Contact in sessions, instead of its own
         self.change: Callable[[Request], None] = lambda request: None  # what a test does to each REGISTER
 
     @property
@@ -73,7 +74,7 @@ class Line:
 
     @property
     def contact(self) -> str:
-        return self.contact_of(self.port_s)
+        return f"<{self.gruu}>" if self.gruu else self.contact_of(self.port_s)
 
     def contact_of(self, port: int) -> str:
         transport = ";transport=tcp" if self.tcp else ""

@@ -178,6 +178,25 @@ def test_gruus_of_the_200_and_of_the_reg_info_document_reach_the_ue_before_and_a
         reaches(bench, far, wifi, gruu)
 
 
+def test_a_session_of_gruus_moves_with_its_end(bench: Bench) -> None:
+    """RFC 5627 4.4: the Contact in a session may be a GRUU, which names no connection."""
+    phone, far = bench.phone("ue"), bench.line(bench.phone("far"), "far")
+    lte = bench.line(phone, "lte")
+    for line, kind in ((far, "temp"), (lte, "pub")):
+        line.gruu = line.register().headers.values("Contact")[0].split(f'{kind}-gruu="')[1].split('"')[0]
+    ours, theirs, _ = call(lte, far)
+    assert ours.target == far.gruu and theirs.target == lte.gruu
+    wifi = bench.registered(phone, "wifi", to_params=GLOBAL)
+    assert list(bench.state.lingering) == [ours.call_id]
+    assert ours.exchange("UPDATE", theirs)[0].status == 200  # still over the old connection
+    wifi.gruu = lte.gruu
+    ours.line, ours.routes = wifi, wifi.service_route
+    assert ours.exchange("INVITE", theirs, sdp=True)[0].status == 200
+    assert not bench.state.lingering
+    assert theirs.exchange("UPDATE", ours)[0].status == 200
+    assert theirs.exchange("BYE", ours)[0].status == 200
+
+
 def test_a_ue_that_does_not_say_gruu_is_given_none(bench: Bench) -> None:
     line = bench.line(bench.phone("ue"), "lte")
     line.change = lambda request: request.headers.set("Supported", "path")

@@ -115,6 +115,51 @@ def test_a_session_that_rings_on_a_connection_left_is_cancelled_when_its_time_is
     assert bench.state.sessions == []
 
 
+def test_without_the_extension_a_session_that_rings_on_the_old_connection_is_cancelled_at_once(bench: Bench) -> None:
+    phone, far = bench.phone("ue"), bench.registered(bench.phone("far"), "far")
+    lte = bench.registered(phone, "lte", tags="")
+    request, arrived = rings(far, lte, ONE)
+    bench.registered(phone, "wifi", tags="")
+    assert bench.state.sessions == []
+    _, cancel, sock, remote = lte.incoming("CANCEL")
+    lte.reply(cancel.response(200), sock, remote)
+    lte.reply(arrived.response(487, to_tag="x"), sock, remote)
+    assert far.response(request, SOON_S)[1].status == 487
+
+
+def test_a_caller_who_gives_up_leaves_no_session(bench: Bench) -> None:
+    far, lte = bench.registered(bench.phone("far"), "far"), bench.registered(bench.phone("ue"), "lte")
+    request, arrived = rings(far, lte, ONE)
+    cancel = Request("CANCEL", request.uri)
+    for name in ("Via", "Max-Forwards", "Route", "From", "To", "Call-ID"):
+        for value in request.headers.values(name):
+            cancel.headers.add(name, value)
+    cancel.headers.add("CSeq", "1 CANCEL")
+    far.send(cancel)
+    _, came, sock, remote = lte.incoming("CANCEL")
+    lte.reply(came.response(200), sock, remote)
+    lte.reply(arrived.response(487, to_tag="x"), sock, remote)
+    assert far.response(request)[1].status == 487
+    assert bench.state.sessions == []
+
+
+def test_a_session_that_was_replaced_need_not_linger_and_is_forgotten_when_nobody_ends_it(bench: Bench) -> None:
+    """RFC 3891: the far end ends what was replaced.  This one forgets to."""
+    phone, far = bench.phone("ue"), bench.registered(bench.phone("far"), "far")
+    lte = bench.registered(phone, "lte")
+    ours, _, _ = call(lte, far)
+    wifi = bench.registered(phone, "wifi", to_params=GLOBAL)
+    assert list(bench.state.lingering) == [ours.call_id]
+    tags = [name.split("tag=")[1] for name in (ours.remote, ours.local)]
+    replaces = f"{ours.call_id};to-tag={tags[0]};from-tag={tags[1]}"
+    new, far_new, _ = call(wifi, far, Replaces=replaces)
+    assert not bench.state.lingering and set(bench.state.sessions) == {ours.call_id, new.call_id}
+    bench.wait_for_the_end(lte, 2 * SOON_S)
+    assert bench.state.sessions == [new.call_id]
+    assert not [message for message in (*lte.silence(0.1), *far.silence(0.1)) if isinstance(message, Request)]
+    assert new.exchange("BYE", far_new)[0].status == 200
+
+
 def test_a_call_that_is_refused_is_no_session(bench: Bench) -> None:
     far, lte = bench.registered(bench.phone("far"), "far"), bench.registered(bench.phone("ue"), "lte")
     request, arrived = rings(far, lte, ONE)
