@@ -29,6 +29,8 @@ from testbed.ue.decisions import (
 )
 from testbed.ue.policy import AccessRules, Policy
 
+RETRY_S = 1.0  # what has failed is not tried again sooner, whatever a policy says
+
 
 @dataclass
 class _Access:
@@ -109,7 +111,7 @@ class Decider:
             case HandedOver():
                 self._handed_over(event.access)
             case Failed():
-                access.failed_until_s = self._until_barred()
+                access.failed_until_s = max(self._until_barred(), self._now_s + RETRY_S)
                 access.ready = False
                 self._carried_out(event.access)
 

@@ -207,6 +207,14 @@ def test_what_could_not_be_carried_out_is_not_tried_again_for_a_while() -> None:
     assert ue.sees(32, Tick()) == [What.BREAK_BEFORE_MAKE]
 
 
+def test_a_policy_that_bars_nothing_does_not_try_again_without_end() -> None:
+    ue = Ue(replace(POLICY, bar_ms=0), obedient=False)
+    ue.sees(0, Signal("lte", -95), Signal("wifi", -60))
+    ue.sees(1, LinkLost("wifi"))
+    assert ue.sees(1, Failed("lte")) == [What.STAY]
+    assert ue.sees(2, Tick()) == [What.BREAK_BEFORE_MAKE]
+
+
 def test_smoothing_hides_one_bad_sample() -> None:
     ue = Ue(replace(POLICY, smoothing=0.25, time_to_trigger_ms=0, on_trend="nothing"))
     ue.sees(0, Signal("lte", -95), Signal("wifi", -60))
