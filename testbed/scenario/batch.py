@@ -66,6 +66,7 @@ class Batch:
             if self._site is None:
                 await self._settle(site)
             await run.carry_out_here(self._tidy)
+            site.played += 1
         except (RigError, DriverError) as error:
             run.recorded.rig_errors.append(str(error))
             self._leave()

@@ -33,13 +33,26 @@ def subscribers(plan: Plan, seed: int | None, store: Path | None = None) -> dict
     }
 
 
-def ue_setup(plan: Plan, name: str, subscriber: Subscriber, scenario: Common, keys: Path | None) -> UeSetup:
-    """What the UE process of one party is told."""
+def ue_setup(
+    plan: Plan, name: str, subscriber: Subscriber, scenario: Common, keys: Path | None, played: int = 0
+) -> UeSetup:
+    """What the UE process of one party is told.
+
+    `played` is how many scenarios the core has served before.  With a seed, the UEs of each would draw the Call-IDs and
+    branches of those before it, and the core would take their requests for retransmissions (RFC 3261 17.2.3).
+    """
     ue = plan.ues[name]
     subscription = Subscription(
-        subscriber.impi, subscriber.impus, plan.domain, subscriber.k, subscriber.opc, subscriber.sqn
+        subscriber.impi,
+        subscriber.impus,
+        plan.domain,
+        subscriber.k,
+        subscriber.opc,
+        subscriber.sqn,
+        implicit_sets=subscriber.implicit_sets,
     )
-    seed = None if scenario.seed is None else random.Random(f"{name} {scenario.seed}").getrandbits(32)
+    source = f"{name} {scenario.seed}" + (f" {played}" if played else "")
+    seed = None if scenario.seed is None else random.Random(source).getrandbits(32)
     config = UeConfig(
         name,
         subscription,

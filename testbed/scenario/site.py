@@ -31,7 +31,8 @@ class Site:
     """The rig of a plan, and the core that a scenario asks for; `logs` is the folder that the core's logs go to."""
 
     def __init__(self, scenario: Common, plan: Plan, folder: Path, options: RunOptions) -> None:
-        self.plan, self.seed = plan, scenario.seed
+        self.plan = plan
+        self.played = 0  # scenarios that were carried out here before
         self.rig = Rig(plan, options.rig, options.state, scenario.seed)
         self.subscriptions: dict[str, Subscriber] = subscribers(plan, scenario.seed, options.subscribers)
         known = tuple(self.subscriptions.values())
