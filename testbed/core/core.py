@@ -24,45 +24,27 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 from drivers.host import netns
 from drivers.link import cleartext
 from drivers.link.xfrm import Xfrm
-from drivers.protocols import Family
+from testbed.core.daemon import Daemon, wait
 from testbed.core.inspect import PcscfState, ScscfState, pcscf_state, scscf_state
+from testbed.core.options import RULES, CoreOptions, Profile
 from testbed.core.rpc import Rpc
 from testbed.core.subscribers import Subscriber, to_lines
-from testbed.errors import RigError, UsageError
+from testbed.errors import RigError
 from testbed.topology.plan import SIP_PORT, Plan, ServerPlan
 
-CONFIGURATION = Path(__file__).with_name("kamailio")
+CONFIGURATION, PEER_SCENARIO = Path(__file__).with_name("kamailio"), Path(__file__).with_name("peer.xml")
+PEER_MEDIA_PORT = 6000
 HSS_READY, CX_OPEN, KAMAILIO_READY = "\nready\n", "Cx is open", "<script>: ready"
 PORT_C, PORT_S = 5100, 6100  # the first of a P-CSCF's protected ports (TS 33.203 7.1)
 STOP_DEADLINE_S = 2.0
 LOOK_AGAIN_S = 0.1
-LAST_WORDS = 6  # lines
-# What a core does for each row of the proposal, by the row's number: what `CoreOptions.without` may take out.
-RULES = {
-    1: "several-connections",
-    2: "standing-bindings",
-    3: "implicit-sets",
-    4: "explicit-move",
-    5: "own-contact",
-    6: "imsglobreg",
-    7: "linger",
-    8: "session-move",
-    9: "reg-event",
-    10: "gruu",
-    11: "release7",
-    12: "unsupported",
-    13: "protected-only",
-}
-
-
-Profile = Literal["seamless", "plain", "release7", "stock"]
 
 
 class Hosts(Protocol):
@@ -75,67 +57,6 @@ class Hosts(Protocol):
 
     def namespace(self, host: str) -> str:
         """The kernel's name for the namespace of a host."""
-
-
-@dataclass(frozen=True)
-class CoreOptions:
-    """How this core behaves.
-
-    `profile` is what the core knows: "seamless" is the extension of C1-062198 (and release 7 for a UE that does not ask
-    for it); "plain" has never heard of it and answers 420; "release7" is the same core, by the name of what it does for
-    a UE that does not ask; "stock" has Kamailio's own registrar in the S-CSCF, unchanged.  `without` names rules (see
-    RULES) that both kinds of CSCF shall leave out, so that a test can show that it would notice.
-    """
-
-    profile: Profile = "seamless"
-    linger_s: float = 20.0
-    min_expires_s: int = 60
-    max_expires_s: int = 600_000
-    reauthenticate_s: int = 86_400  # a refresh is challenged when the last authentication was so long ago
-    ipv6: bool = True  # whether P-CSCFs listen for IPv6 UEs
-    family: Family = 4  # what UEs will use for signalling: P-CSCFs are warmed up for it (see pcscf_warm_up.cfg)
-    transport: Literal["udp", "tcp"] = "udp"
-    warm_up: bool = True  # without, the core is ready sooner, and slow with the first message on each of its ports
-    connections: int = 0  # protected port pairs of a P-CSCF; 0: as many as its accesses may need
-    debug: bool = False
-    seed: int | None = None  # what the HSS draws its RANDs from; random without
-    store: Path | None = None  # an HSS of one's own subscribers; otherwise those given to Core, in memory only
-    without: frozenset[str] = frozenset()
-
-    def __post_init__(self) -> None:
-        if unknown := sorted(self.without - set(RULES.values())):
-            mend = f"take one of {', '.join(RULES.values())}"
-            raise UsageError(f"there is no rule {unknown[0]!r} to take out", where="IMS core", mend=mend)
-
-
-@dataclass
-class _Daemon:
-    """One process of the core and the line of its log that says it serves."""
-
-    name: str
-    process: subprocess.Popen[bytes]
-    log: Path
-    ready: str
-    from_byte: int  # where its log begins: an earlier run may have written to the same file
-    looked_at: int = -1  # how long the log was when we last read it
-
-    def is_ready(self) -> bool:
-        """Whether it has said so.  A log is read again only when it has grown: reading costs the daemons time."""
-        size = self.log.stat().st_size
-        if size == self.looked_at:
-            return False
-        self.looked_at = size
-        return self.ready in self.said()
-
-    def said(self) -> str:
-        with self.log.open("rb") as stream:
-            stream.seek(self.from_byte)
-            return "\n" + stream.read().decode(errors="replace")
-
-    def last_words(self) -> str:
-        lines = [line for line in self.said().splitlines() if line.strip()]
-        telling = [line for line in lines if "CRITICAL" in line or "ERROR" in line or "ALERT" in line] or lines
-        return "\n    ".join(telling[-LAST_WORDS:]) or "(it said nothing)"
 
 
 def subscribers_of(plan: Plan) -> list[Subscriber]:
@@ -161,7 +82,7 @@ class Core:
         self.options = options or CoreOptions()
         folder = folder.absolute()  # the daemons work from the root folder
         self._logs, self._files = folder / "logs", folder / "core"
-        self._daemons: list[_Daemon] = []
+        self._daemons: list[Daemon] = []
         self._stopping = False
         self._starting = threading.Lock()  # held while a daemon is started, and while we say that none shall be
         self._rpcs: dict[str, Rpc] = {}
@@ -193,15 +114,13 @@ class Core:
             self._start_icscf(self._icscf)
         for pcscf in self._plan.pcscfs():
             self._start_pcscf(pcscf)
+        if self._peer:
+            self._start_peer(self._peer)
         self._wait(self._daemons, until, deadline_s)
 
     def failures(self) -> list[str]:
         """What has died since it was started, each with its last words."""
-        return [
-            f"{daemon.name} {_ending(daemon.process.returncode)}; it last said:\n    {daemon.last_words()}"
-            for daemon in self._daemons
-            if daemon.process.poll() is not None
-        ]
+        return [ended for daemon in self._daemons if (ended := daemon.ended)]
 
     def stop(self) -> None:
         """End everything, the P-CSCFs first; what does not end by itself is killed."""
@@ -212,7 +131,7 @@ class Core:
             daemon.process.terminate()
         until = time.monotonic() + STOP_DEADLINE_S
         for daemon in reversed(self._daemons):
-            if not _wait(daemon.process, max(0.0, until - time.monotonic())) or daemon in died:
+            if not wait(daemon.process, max(0.0, until - time.monotonic())) or daemon in died:
                 # A Kamailio told to end while it still starts its processes hangs, and one that died has left them.
                 with suppress(ProcessLookupError):
                     os.killpg(daemon.process.pid, signal.SIGKILL)
@@ -262,7 +181,7 @@ class Core:
         """The process of a daemon (`hss`, `scscf`, `pcscf-lte`), for a test that wants it to fail."""
         return next(daemon.process for daemon in self._daemons if daemon.name == name)
 
-    def _wait(self, daemons: Sequence[_Daemon], until: float, deadline_s: float) -> None:
+    def _wait(self, daemons: Sequence[Daemon], until: float, deadline_s: float) -> None:
         waiting = list(daemons)
         while waiting:
             self._refuse_when_stopping()
@@ -274,7 +193,7 @@ class Core:
                 what = f"{late.name} is not ready after {deadline_s:g} s; it last said:\n    {late.last_words()}"
                 raise RigError(what, where="IMS core", mend=f"see the logs in {self._logs}")
             if waiting:
-                _wait(waiting[0].process, LOOK_AGAIN_S)
+                wait(waiting[0].process, LOOK_AGAIN_S)
 
     def _refuse_when_stopping(self) -> None:
         if self._stopping:
@@ -353,6 +272,17 @@ class Core:
                 cleartext.forbid(ports, list(server.addresses.values()))
         self._kamailio(server, "pcscf", listen, values, numbers)
 
+    def _start_peer(self, server: ServerPlan) -> None:
+        """SIPp, unmodified, with a scenario of ours: see peer.xml."""
+        if shutil.which("sipp") is None:
+            mend = "install it: apt-get install sip-tester (or `make setup`)"
+            raise RigError("sipp is not installed", where="peer network", mend=mend)
+        address, messages = server.addresses[4], self._logs / f"{server.name}-messages.log"
+        signalling = ["-sf", str(PEER_SCENARIO), "-i", address, "-p", str(SIP_PORT), "-nostdin", "-f", "3600"]
+        media = ["-mi", address, "-mp", str(PEER_MEDIA_PORT), "-rtp_echo"]
+        argv = ["sipp", *signalling, *media, "-trace_msg", "-message_file", str(messages)]
+        self._daemon(server.name, argv, "", udp_port=SIP_PORT)
+
     def _kamailio(
         self,
         server: ServerPlan,
@@ -384,7 +314,7 @@ class Core:
             argv += ["-A", "LOG=3"]
         self._daemon(server.name, argv, KAMAILIO_READY)
 
-    def _daemon(self, name: str, argv: Sequence[str], ready: str, stdin: int | None = None) -> None:
+    def _daemon(self, name: str, argv: Sequence[str], ready: str, stdin: int | None = None, udp_port: int = 0) -> None:
         log = self._logs / f"{name}.log"
         log.touch()
         from_byte = log.stat().st_size
@@ -392,7 +322,7 @@ class Core:
         with self._starting:
             self._refuse_when_stopping()
             process = self._hosts.spawn(host, argv, log=log, stdin=stdin)
-            self._daemons.append(_Daemon(name, process, log, ready, from_byte))
+            self._daemons.append(Daemon(name, process, log, ready, from_byte, udp_port=udp_port))
 
     @property
     def _scscf_uri(self) -> str:
@@ -400,14 +330,4 @@ class Core:
         return f"sip:{self._scscf.addresses[4]}:{SIP_PORT}"
 
 
-def _ending(status: int) -> str:
-    return f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
-
-
-def _wait(process: subprocess.Popen[bytes], seconds: float) -> bool:
-    """Wait for a process to end, at most so long; whether it did."""
-    try:
-        process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        return False
-    return True
+__all__ = ["RULES", "Core", "CoreOptions", "Hosts", "Profile", "subscribers_of"]

@@ -57,6 +57,7 @@ TOOLS = (
     Tool("setpriv", "processes that end with us", "util-linux"),
     Tool("unshare", "the guest's process namespace", "util-linux"),
     Tool("modprobe", "the guest's modules", "kmod", kernels=("uml",)),
+    Tool("sipp", "the user agent of a peer network", "sip-tester", ("-v",), kernels=()),
     Tool("tshark", "tests and figures beside ours", "tshark", kernels=()),
 )
 # A module of Kamailio is in a package of its own by the beginning of its name; the rest comes with kamailio itself.
