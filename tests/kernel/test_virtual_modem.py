@@ -38,6 +38,7 @@ UDEVD = "/lib/systemd/systemd-udevd"
 ANSWER_S, SEEN_S = 10.0, 10.0
 MOUNTED = mounts.mounted()  # before any test
 TTY = {"vendor": "ttyUSB", "acm": "ttyACM"}
+HUB_PORT = Path("/sys/bus/usb/devices/1-0:1.0/usb1-port1/disable")
 NIC_DRIVER = {"ecm": "cdc_ether", "ncm": "cdc_ncm"}
 MAC, OWN_MAC = "02:00:5e:00:01:01", "02:00:5e:00:01:02"
 
@@ -179,6 +180,23 @@ def test_a_stick_that_is_reset_comes_back_by_itself() -> None:
             stick.wait_for("usb", state="not attached")
         stick.wait_for("usb", state="configured")
         with serial.Serial(node(MODELS["quectel-ec25"]), timeout=ANSWER_S, exclusive=True) as tty:
+            assert at(tty, "AT").endswith(b"OK\r\n")
+
+
+@pytest.mark.parametrize("name", ["quectel-ec25", "huawei-me909s"])
+@pytest.mark.parametrize("clock", ["real", pytest.param("simulated", marks=pytest.mark.simulated)])
+def test_a_port_that_the_host_disables_is_back_when_it_is_enabled(name: str, clock: str) -> None:
+    with plugged(name):
+        for _ in range(2):
+            path = node(MODELS[name])
+            with serial.Serial(path, timeout=ANSWER_S, exclusive=True) as tty:
+                assert at(tty, "AT").endswith(b"OK\r\n")
+                HUB_PORT.write_text("1")
+                with pytest.raises(serial.SerialException):
+                    at(tty, "AT+CSQ")
+            until(lambda gone=path: not Path(gone).exists(), "removal of the port")
+            HUB_PORT.write_text("0")
+        with serial.Serial(node(MODELS[name]), timeout=ANSWER_S, exclusive=True) as tty:
             assert at(tty, "AT").endswith(b"OK\r\n")
 
 
