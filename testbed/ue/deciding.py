@@ -107,7 +107,7 @@ class Decider:
                     self._gone(access, f"no media for {after_ms:g} ms")
             case Ready():
                 access.ready = True
-                self._carried_out(event.access)
+                self.preparing = None if self.preparing == event.access else self.preparing
             case HandedOver():
                 self._handed_over(event.access)
             case Failed():
@@ -117,7 +117,7 @@ class Decider:
 
     def _measured(self, name: str, access: _Access, dbm: float) -> None:
         part, now_s = self.policy.smoothing, self._now_s
-        access.dbm = dbm if access.dbm is None else part * dbm + (1 - part) * access.dbm
+        access.dbm = dbm if access.dbm is None else access.dbm + part * (dbm - access.dbm)
         oldest_s = now_s - self.policy.trend_window_ms / 1000
         access.samples = [each for each in access.samples if each[0] >= oldest_s] + [(now_s, dbm)]
         if rules := self.policy.accesses.get(name):
