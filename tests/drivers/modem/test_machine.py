@@ -126,6 +126,7 @@ def test_gone_is_told_once_and_takes_everything_with_it() -> None:
     assert [event.what for event in machine.gone(1.0) + machine.gone(1.1)] == ["gone"]
     assert (machine.service, machine.active) == ("unregistered", set())
     assert [event.what for event in machine.back(2.0) + machine.back(2.1)] == ["back"]
+    assert said(machine, "+CREG: 2") == [("searching", "")], "what the packet domain said before is forgotten"
     assert said(machine, "+CEREG: 1") == [("registered", "")]
 
 
