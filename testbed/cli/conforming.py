@@ -16,6 +16,7 @@ from rich.console import Console
 
 from testbed.cli.batches import Batches, Done, How
 from testbed.cli.conformance import DEFAULT_SEED, Wanted
+from testbed.cli.repeats import ends_like_ctrl_c
 from testbed.dashboard.conformance import Watch, conformance_table
 from testbed.measure.words import Verdict
 from testbed.scenario.conformance import (
@@ -57,13 +58,13 @@ class Conforming:
         folder = self._wanted.runs / f"conformance-{self._started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
         folder.mkdir(parents=True)
         total = sum(len(group.runs) for group in self._groups)
-        code = 0
-        with Watch(Console(stderr=True), total) as watch:
+        code, ended_by = 0, list[int]()
+        with Watch(Console(stderr=True), total) as watch, ends_like_ctrl_c(ended_by):
             batches = Batches(folder, self._how, watch.working, partial(self._done, watch))
             try:
                 asyncio.run(batches.carry_out(self._groups))
             except KeyboardInterrupt:
-                code = 128 + signal.SIGINT
+                code = 128 + (ended_by[0] if ended_by else signal.SIGINT)
                 click.echo("interrupted: the rigs are undone; what had been run by then is told below", err=True)
         self._write(folder, by_row(self._outcomes, self._scenarios))
         return code or exit_code(self._outcomes)

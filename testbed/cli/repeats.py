@@ -79,7 +79,7 @@ class Repeats:
     def guarded(self, work: Callable[[], None], times: int, *, sums_up: bool = True) -> int:
         """Do the work of some runs; the exit code.  An interruption is told, and what is known is summed up."""
         ended_by: list[int] = []
-        with _ends_like_ctrl_c(ended_by):
+        with ends_like_ctrl_c(ended_by):
             try:
                 work()
                 code = self.exit_code()
@@ -150,7 +150,7 @@ def exit_code(verdicts: Iterator[Verdict]) -> int:
 
 
 @contextmanager
-def _ends_like_ctrl_c(ended_by: list[int]) -> Iterator[None]:
+def ends_like_ctrl_c(ended_by: list[int]) -> Iterator[None]:
     """SIGTERM and SIGHUP would end Python at once, and leave the rig to `testbed clean`: let them undo it too."""
 
     def interrupt(number: int, _: FrameType | None) -> None:

@@ -11,12 +11,12 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from testbed.errors import DriverError, RigError, TestbedError
 from testbed.results.analyse import write_context
 from testbed.results.folder import RunFolder
 from testbed.scenario.catalogue import AnyScenario
+from testbed.scenario.leftovers import deregister, keep_streams_brief, left_in_core, left_on_wires
 from testbed.scenario.look import Look
 from testbed.scenario.progress import Progress, Told
 from testbed.scenario.runner import Run
@@ -24,13 +24,6 @@ from testbed.scenario.site import RunOptions, Site
 from testbed.topology.load import load
 from testbed.topology.plan import Plan
 from testbed.topology.planning import make_plan
-
-if TYPE_CHECKING:
-    from testbed.scenario.cast import Cast
-
-EMPTY_S = 45.0  # a BYE that nobody answers is given up after 32 s, and its associations go some seconds later
-LOOK_AGAIN_S = 0.5
-ORDER_S = 20.0
 
 
 @dataclass
@@ -67,6 +60,8 @@ class Batch:
                 await self._settle(site)
             await run.carry_out_here(self._tidy)
             site.played += 1
+            if self._site is not None:
+                self._leave_if(await left_on_wires(site))
         except (RigError, DriverError) as error:
             run.recorded.rig_errors.append(str(error))
             self._leave()
@@ -79,6 +74,7 @@ class Batch:
         told = lambda text: self.told(Progress("rig", "note", text))  # noqa: E731
         self._undo.enter_context(site.rig.hold(told, self.logs.name))
         site.rig.bring_up(told)
+        await asyncio.to_thread(keep_streams_brief, site)
         self._undo.callback(site.core.stop)
         site.core.start()
         await asyncio.to_thread(site.core_ready)
@@ -94,14 +90,17 @@ class Batch:
         sound = not run.broken_daemons and not site.core.failures() and not run.recorded.rig_errors
         if sound:
             try:
-                await _deregister(run.cast, site)
-                left = await _left(Look(site.plan, site.rig, site.core, run.cast.ues))
+                await deregister(run.cast, site)
+                left = await left_in_core(Look(site.plan, site.rig, site.core, run.cast.ues))
             except TestbedError as failed:
                 left = str(failed)
-            if left:
-                self.told(Progress("rig", "note", f"the next scenario gets a core of its own: {left}"))
-            sound = not left
-        if not sound:
+            self._leave_if(left)
+        else:
+            self._leave()
+
+    def _leave_if(self, left: str) -> None:
+        if left:
+            self.told(Progress("rig", "note", f"the next scenario gets a core of its own: {left}"))
             self._leave()
 
     def _copy_logs(self, folder: RunFolder) -> None:
@@ -113,41 +112,3 @@ class Batch:
                 said = stream.read()
             self._log_sizes[log] = from_byte + len(said)
             (folder.logs / log.name).write_bytes(said)
-
-
-async def _deregister(cast: Cast, site: Site) -> None:
-    """Every access works again, and every UE registers once more as release 7, which removes all that there was."""
-    for access in site.plan.accesses:
-        lever = site.rig.lever(access)
-        lever.restore()
-        lever.clear()
-    for name, ue in cast.ues.items():
-        access = site.plan.ues[name].accesses[0]
-        await ue.order("attach", access=access, deadline_s=ORDER_S)
-        await ue.order("register", access=access, move="none", deadline_s=ORDER_S)
-        await ue.order("deregister", access=access, deadline_s=ORDER_S)
-
-
-async def _left(look: Look) -> str:
-    """What is left in the core after a while; nothing, when all is well."""
-    loop = asyncio.get_running_loop()
-    until = loop.time() + EMPTY_S
-    while left := await _found(look):
-        if loop.time() > until:
-            break
-        await asyncio.sleep(LOOK_AGAIN_S)
-    return left
-
-
-async def _found(look: Look) -> str:
-    scscf = await look.scscf()
-    if any(scscf.bindings.values()):
-        return f"bindings of {', '.join(aor for aor, bound in scscf.bindings.items() if bound)}"
-    if scscf.sessions:
-        return f"{len(scscf.sessions)} sessions at the S-CSCF"
-    if scscf.connections:
-        return f"connections at the S-CSCF: {', '.join(scscf.connections)}"
-    for name in look.pcscfs:
-        if count := await look.associations(name):
-            return f"{count} security associations at {name}"
-    return ""

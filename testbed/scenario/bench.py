@@ -69,7 +69,11 @@ class Bench:
     # Events and checks
 
     def heard(self, event: dict[str, Any]) -> None:
-        """A UE has said something by itself."""
+        """A UE has said something by itself.  A call that it has dialled again goes on under its name."""
+        if event["event"] == "call-redialled":
+            for call in self.calls.values():
+                if call.call_id == event["was"]:
+                    call.call_id = event["call_id"]
         self._events.append(event)
         self._news.set()
 
