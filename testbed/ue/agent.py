@@ -20,8 +20,8 @@ from typing import Any
 from testbed.errors import TestbedError
 from testbed.ims.errors import SipError
 from testbed.ue.answers import Refused, told
-from testbed.ue.handoff import HandoffFailed
 from testbed.ue.orders import Orders
+from testbed.ue.retreat import HandoffFailed
 from testbed.ue.setup import MAX_ORDER
 
 log = logging.getLogger(__name__)

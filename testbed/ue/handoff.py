@@ -9,61 +9,33 @@ So one that the UE makes is cancelled, if the old access still carries the CANCE
 connection.  One that it gets rings on over the old connection while that lives, and follows once it is answered (see
 :mod:`testbed.ue.incoming`).
 
-A handoff that fails goes back to the old connection if that still answers, or ends what was there; it says which.
+A handoff that fails goes back or ends what was there, see :mod:`testbed.ue.retreat`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import logging
 from collections.abc import Sequence
-from enum import StrEnum
 from typing import Any
 
 from drivers.protocols import AccessEvent
-from testbed.errors import ProductFailure, TestbedError
-from testbed.ims.errors import SipError
+from testbed.errors import ProductFailure
 from testbed.ue.connection import ConnectionState, ImsConnection, Move
 from testbed.ue.equipment import UserEquipment
-from testbed.ue.registration import Wish
+from testbed.ue.retreat import FAILURES, Retreat, Step
 from testbed.ue.session import Session
 from testbed.ue.setup import HandoffOrder
 
 log = logging.getLogger(__name__)
-FAILURES = (TestbedError, SipError, OSError, TimeoutError)
-
-
-class Step(StrEnum):
-    """Where a handoff can fail."""
-
-    ACCESS = "access"  # the new access does not come up
-    REGISTER = "register"  # nobody answers there, or the network refuses, or is not ours
-    SESSION = "session"  # registered, and no session could be moved
-
-
-class Outcome(StrEnum):
-    """What a failed handoff leaves."""
-
-    WENT_BACK = "went-back"
-    ENDED = "ended"
-
-
-class HandoffFailed(ProductFailure):
-    """At which step, with which outcome."""
-
-    def __init__(self, step: Step, outcome: Outcome, why: BaseException, where: str) -> None:
-        reason = str(why) or "nobody answered in time"
-        super().__init__(f"the handoff failed ({step}): {reason}; the UE {outcome.replace('-', ' ')}", where=where)
-        self.step, self.outcome, self.why = step, outcome, reason
 
 
 class Handoff:
     """Carries out handoffs of one UE, one at a time."""
 
     def __init__(self, ue: UserEquipment) -> None:
-        self._ue = ue
+        self._ue, self._retreat = ue, Retreat(ue)
         self._armed: tuple[str, HandoffOrder] | None = None
         self._done: asyncio.Future[dict[str, Any]] | None = None
         self._towards: str | None = None  # the access that a handoff now under way goes to
@@ -139,8 +111,7 @@ class Handoff:
             moving = [each for each in candidates if self._follows(each, old, connection, broken=broken)]
             failed = await self._move_sessions(moving, connection, how, order.patience_s)
         except FAILURES as why:
-            outcome = await self._retreat(step, old, order)
-            raise self._say_failed(step, outcome, why, old, order) from why
+            raise await self._retreat.from_(step, why, old, order) from why
         finally:
             self._towards = None
         steps = ue.markers.since("detected" if broken else "access-up")
@@ -165,8 +136,10 @@ class Handoff:
             log.warning("subscription over %s: %s", connection.name, unanswered)
         finally:
             if broken:
-                await self._leave(old)
-                self._give_up(failed, "it could not be moved")
+                await self._retreat.leave(old)
+                self._retreat.give_up(failed, "it could not be moved")
+            else:
+                self._retreat.stay(failed)
 
     def _forget_requests(self, access: str) -> None:
         for connection in self._ue.connections.all:
@@ -178,12 +151,14 @@ class Handoff:
         inactive = (each.access.name for each in self._ue.connections.all if each.state is ConnectionState.INACTIVE)
         if access in inactive:
             self._ue.markers.mark("detected", access=access, by="carrier-lost")
-            asyncio.get_running_loop().create_task(self._leave(access))
+            asyncio.get_running_loop().create_task(self._retreat.leave(access))
 
     # The steps
 
     async def _register(self, old: str, order: HandoffOrder) -> ImsConnection:
-        return await self._ue.connections.take_over(self._ue.access(order.to), Move(order.move), self._over(old))
+        return await self._ue.connections.take_over(
+            self._ue.access(order.to), Move(order.move), self._retreat.over(old)
+        )
 
     @staticmethod
     def _follows(session: Session, old: str, connection: ImsConnection, *, broken: bool) -> bool:
@@ -227,76 +202,3 @@ class Handoff:
             await self._ue.calls.ours.cancel(session)
         again = self._ue.calls.ours.dial(connection, session.peer, impu=session.impu)
         self._ue.told("call-redialled", {"call_id": again.call_id, "was": session.call_id})
-
-    async def _leave(self, access: str) -> None:
-        """Nothing is left on the old access: its connection ends at this end, its device goes down."""
-        self._ue.leave(access)
-        with contextlib.suppress(TestbedError):  # a device that is gone has left by itself
-            await self._ue.detach(access)
-
-    # When it fails
-
-    async def _retreat(self, step: Step, old: str, order: HandoffOrder) -> Outcome:
-        """Go back if the old connection still lives, else end what was there."""
-        former, new = self._over(old), self._over(order.to) if step is Step.SESSION else None
-        back = former is not None and await self._take_back(former, new, order)
-        if back or self._over(order.to) is None:
-            await self._leave(order.to)
-        if back:
-            return Outcome.WENT_BACK
-        victims = [each for each in self._ue.calls.live if each.connection is former]
-        await self._leave(old)
-        self._give_up(victims, f"the handoff failed ({step})")
-        return Outcome.ENDED
-
-    async def _take_back(self, former: ImsConnection, new: ImsConnection | None, order: HandoffOrder) -> bool:
-        """Whether a REGISTER over the old connection is answered; what the new one has got comes back by it.
-
-        In release 7 the network has given the old connection up with the new registration.
-        """
-        ue = self._ue
-        if not former.usable or not ue.has_carrier(former.access.name) or (new is not None and new.move is Move.NONE):
-            return False
-        try:
-            async with asyncio.timeout(order.patience_s):
-                if new is None:
-                    await ue.connections.refresh(former)
-                    return True
-                for impu in list(new.registered):
-                    leaving = () if new.move is Move.GLOBAL else (new.contact,)
-                    move = Move.GLOBAL if new.move is Move.GLOBAL else Move.EXPLICIT
-                    if impu in new.registered:  # imsglobreg has moved all at once
-                        await ue.connections.update(former, Wish(impu, move, leaving, ue.setup.config.expires_s))
-        except FAILURES as dead:
-            log.warning("%s does not live any more: %s", former.name, dead)
-            return False
-        return True
-
-    def _give_up(self, sessions: Sequence[Session], reason: str) -> None:
-        """End sessions whose connection is gone, towards the other end too if there is one left to say it over."""
-        calls = self._ue.calls
-
-        async def say(session: Session) -> None:
-            with contextlib.suppress(*FAILURES):
-                await calls.moving.hang_up(session, reason)
-
-        for session in sessions:
-            if session.confirmed:
-                calls.sessions.soon(say(session))
-            else:
-                calls.drop(session, reason)
-
-    def _say_failed(
-        self, step: Step, outcome: Outcome, why: BaseException, old: str, order: HandoffOrder
-    ) -> HandoffFailed:
-        failed = HandoffFailed(step, outcome, why, f"UE {self._ue.setup.config.name}")
-        log.error("%s", failed)
-        detail = {"from": old, "to": order.to, "step": step.value, "outcome": outcome.value, "why": failed.why}
-        self._ue.markers.mark("handoff-failed", **detail)
-        self._ue.told("handoff-failed", detail)
-        return failed
-
-    def _over(self, access: str) -> ImsConnection | None:
-        """The newest connection over an access that has not ended."""
-        alive = (each for each in reversed(self._ue.connections.all) if each.state is not ConnectionState.ENDED)
-        return next((each for each in alive if each.access.name == access), None)

@@ -42,6 +42,12 @@ class Moving:
             if session.connection is not connection and not session.ended:
                 await self._change(session, connection, session.wish)
 
+    async def stay(self, session: Session) -> None:
+        """Say again where a session is: the other end may have taken a re-INVITE whose answer never reached us."""
+        async with session.busy:
+            if not session.ended:
+                await self._change(session, session.connection, session.wish, insist=True)
+
     async def hold(self, session: Session, *, held: bool) -> None:
         """Put the other end on hold, or take it up again (RFC 3264 8.4)."""
         async with session.busy:
@@ -70,7 +76,9 @@ class Moving:
 
     # One change
 
-    async def _change(self, session: Session, connection: ImsConnection, wish: Direction) -> None:
+    async def _change(
+        self, session: Session, connection: ImsConnection, wish: Direction, *, insist: bool = False
+    ) -> None:
         dialog = session.talk
         before = dialog.contact, dialog.route_set, session.wish
         moves = session.connection is not connection
@@ -81,7 +89,7 @@ class Moving:
                 dialog.contact = connection.contact  # a GRUU stays: it leads to where we are bound
         session.wish = wish
         try:
-            response, request, key, flow = await self._ask_until_settled(session, connection)
+            response, request, key, flow = await self._ask_until_settled(session, connection, insist=insist or moves)
             if response.status >= 300:
                 raise Refused(response, f"re-INVITE over {connection.name} was refused", where="SIP")
         except BaseException:
@@ -97,9 +105,9 @@ class Moving:
         self._sessions.acknowledge(session, request, key, flow, connection)
 
     async def _ask_until_settled(
-        self, session: Session, connection: ImsConnection
+        self, session: Session, connection: ImsConnection, *, insist: bool
     ) -> tuple[Response, Request, ClientKey, Flow]:
-        """Send the re-INVITE, again after 491, 422 and, on the way to another connection, when nobody was there."""
+        """Send the re-INVITE, again after 491, 422 and, for who insists, when nobody was there."""
         dialog = session.talk
         for _ in range(TRIES):
             description = self._sessions.offer(session, connection)
@@ -118,7 +126,7 @@ class Moving:
                 raise
             session.answer = response
             log.info("re-INVITE over %s: %s", connection.name, response.start_line)
-            if response.status in NOT_THERE and session.moving_to:
+            if response.status in NOT_THERE and insist:
                 dialog.abandoned(request)
                 continue
             dialog.received_response(response)

@@ -28,7 +28,7 @@ class SessionState(StrEnum):
 
 @dataclass(eq=False)
 class Session:
-    """`peer` is the other party's identity, `description` our last word on media, `remote` where theirs goes."""
+    """`peer` is the other party's identity, `description` what was agreed of ours, `remote` where theirs goes."""
 
     call_id: str
     connection: ImsConnection
@@ -40,6 +40,7 @@ class Session:
     key: ClientKey | ServerKey | None = None  # its transaction, once it is there
     dialog: Dialog | None = None
     description: SessionDescription | None = None
+    said: SessionDescription | None = None  # the last one that we sent, agreed or not
     remote: tuple[str, int] | None = None
     theirs: Direction = Direction.SENDRECV  # what the other end said of media
     wish: Direction = Direction.SENDRECV  # what we want: SENDONLY holds the other end (RFC 3264 8.4)

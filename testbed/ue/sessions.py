@@ -105,17 +105,19 @@ class Sessions:
     def offer(self, session: Session, connection: ImsConnection) -> SessionDescription:
         """Our offer of audio at a connection's address, as the next description of the session (RFC 3264 8)."""
         port = self.open(session, connection)
-        number = 0 if session.description else self.rng.getrandbits(31)
+        number = 0 if session.said else self.rng.getrandbits(31)
         fresh = sdp.audio_offer(connection.access.address, port, number, direction=session.wish)
-        return fresh.after(session.description)
+        session.said = fresh.after(session.said)
+        return session.said
 
     def answer(self, session: Session, offered: SessionDescription, connection: ImsConnection) -> SessionDescription:
         """Our answer.  Raises ParseError with status 488 when there is no audio that we have."""
         port = self.open(session, connection)
-        number = 1 if session.description else self.rng.getrandbits(31)
+        number = 1 if session.said else self.rng.getrandbits(31)
         address = connection.access.address
         fresh = sdp.answer(offered, address, port, session_id=number, direction=session.wish)
-        return fresh.after(session.description)
+        session.said = fresh.after(session.said)
+        return session.said
 
     def acknowledge(self, session: Session, invite: Request, key: Any, flow: Flow, connection: ImsConnection) -> None:
         """The ACK of a 2xx."""

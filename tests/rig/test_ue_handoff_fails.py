@@ -145,7 +145,10 @@ def test_the_far_end_does_not_answer_the_reinvite_and_the_bindings_come_back(up:
             finally:
                 os.kill(far._process.pid, signal.SIGCONT)
             assert (failed["step"], failed["outcome"]) == ("session", BACK)
+            await asyncio.sleep(2)  # the far end finds a re-INVITE to the new place, and one that takes it back
+            before = (await ue.order("media"))["received"]
             await asyncio.sleep(1)
+            assert (await ue.order("media"))["received"] > before
             await goes_on(up, ue, call)
 
     run(work())
