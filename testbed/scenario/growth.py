@@ -17,6 +17,7 @@ from types import MappingProxyType
 
 from testbed.core.core import Core
 from testbed.rig.rig import Rig
+from testbed.topology.plan import Plan
 from testbed.ue.handle import UeHandle
 
 MEMORY_MAY_GROW = 0.05  # of what it was, over all handoffs: the allocators' own breathing
@@ -44,14 +45,23 @@ async def everything(rig: Rig, ues: Mapping[str, UeHandle], core: Core, since_s:
     if since_s < TRANSACTIONS_FROM_S:
         for each in kept.values():
             del each[TRANSACTIONS]
-    state = await asyncio.to_thread(core.scscf_state)
-    kept[rig.plan.server("scscf").name] = {
-        "bindings": sum(map(len, state.bindings.values())),
-        "connections": len(state.connections),
-        "sessions": len(state.sessions),
-        "subscriptions": state.watchers,
+    return sample(rig, kept | await asyncio.to_thread(_core, rig.plan, core))
+
+
+def _core(plan: Plan, core: Core) -> dict[str, dict[str, int]]:
+    """What the CSCFs keep."""
+    state = core.scscf_state()
+    kept = {
+        plan.server("scscf").name: {
+            "bindings": sum(map(len, state.bindings.values())),
+            "connections": len(state.connections),
+            "sessions": len(state.sessions),
+            "subscriptions": state.watchers,
+        }
     }
-    return sample(rig, kept)
+    for server in plan.pcscfs():
+        kept[server.name] = {"connections": len(core.pcscf_state(server.name).connections)}
+    return kept
 
 
 def sample(rig: Rig, kept: Mapping[str, Mapping[str, int]] = MappingProxyType({})) -> dict[str, Sample]:
