@@ -12,6 +12,7 @@ import pytest
 from testbed.errors import ProductFailure, RigError
 from testbed.ims.errors import ParseError
 from testbed.ims.message import Request
+from testbed.ue import transport as module
 from testbed.ue.transport import Flow, Message, Transport
 
 ADDRESSES = ("127.0.0.1", "::1")
@@ -19,13 +20,18 @@ WAIT_S = 5.0
 
 
 class Ear:
-    """Collects what a transport hears."""
+    """Collects what a transport hears, and which streams it has lost."""
 
     def __init__(self, address: str) -> None:
+        self.closed: asyncio.Queue[Flow] = asyncio.Queue()
         self.heard: asyncio.Queue[tuple[Message, Flow]] = asyncio.Queue()
         self.garbage: asyncio.Queue[ParseError] = asyncio.Queue()
         self.transport = Transport(
-            "a", address, lambda *both: self.heard.put_nowait(both), lambda error, _: self.garbage.put_nowait(error)
+            "a",
+            address,
+            lambda *both: self.heard.put_nowait(both),
+            lambda error, _: self.garbage.put_nowait(error),
+            self.closed.put_nowait,
         )
 
     async def next(self) -> tuple[Message, Flow]:
@@ -116,6 +122,46 @@ def test_nobody_at_the_other_end_of_a_stream_is_the_products_failure() -> None:
             unused.bind(("127.0.0.1", 0))
             with pytest.raises(ProductFailure, match="no connection"):
                 await ear.transport.connect("client", 0, unused.getsockname())
+        ear.transport.close()
+
+    run(work)
+
+
+def test_a_ping_is_answered_and_one_of_ours_keeps_the_stream_that_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """RFC 5626 4.4.1: CRLFCRLF, and CRLF back."""
+    monkeypatch.setattr(module, "KEEP_ALIVE_S", 0.01)
+
+    async def work() -> None:
+        ear = Ear("127.0.0.1")
+        port = ear.transport.bind("server")
+        await ear.transport.listen("server", port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for pause_s in (0.01, 0.01, 60.0):
+            assert await reader.readexactly(4) == b"\r\n\r\n"
+            monkeypatch.setattr(module, "KEEP_ALIVE_S", pause_s)
+            writer.write(b"\r\n")
+        writer.write(b"\r\n\r\n" + options("127.0.0.1"))
+        assert await reader.readexactly(2) == b"\r\n"
+        await ear.next()
+        assert ear.closed.empty()
+        writer.close()
+        ear.transport.close()
+
+    run(work)
+
+
+def test_a_stream_whose_other_end_answers_no_ping_is_given_up_and_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "KEEP_ALIVE_S", 0.01)
+    monkeypatch.setattr(module, "PONG_DEADLINE_S", 0.01)
+
+    async def work() -> None:
+        ear = Ear("127.0.0.1")
+        port = ear.transport.bind("server")
+        await ear.transport.listen("server", port)
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        lost = await asyncio.wait_for(ear.closed.get(), WAIT_S)
+        assert lost.role == "server" and ear.transport.stream_to("server", lost.remote) is None
+        writer.close()
         ear.transport.close()
 
     run(work)
