@@ -75,10 +75,10 @@ def test_a_refresh_long_after_the_last_authentication_brings_new_keys_in_place_o
                 (connection,) = (await ue.order("state"))["connections"]
                 spis.append(set(connection["spi"]))
                 there.append(await all_there_is(up, ue, begun))
+                assert up.core.pcscf_state("pcscf-lte").associations == 4, "the former ones live on"
             assert spis[0] == spis[1] and spis[2] == spis[3], "not challenged: the same associations go on"
             assert not spis[0] & spis[2] and not spis[2] & spis[4], "challenged: four new ones"
             assert [each["ue"].associations for each in there] == [4, 4, 4, 4]
-            # The P-CSCF keeps the former ones for as long as the registration that they were made for would have lived.
             assert [*grown(there[1], there[3])] == []
 
     with living(tmp_path, options=CoreOptions(connections=PORT_PAIRS, max_expires_s=600, reauthenticate_s=500)) as up:
