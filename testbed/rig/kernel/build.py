@@ -9,6 +9,7 @@ once: an interrupted or failed build leaves nothing but the log of what failed.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import shutil
@@ -28,6 +29,7 @@ from testbed.rig.kernel.rig_kernel import RigKernel
 
 ROOM_MIB = 1000  # source as far as it is unpacked, objects, and the kernel
 ABOUT_FILES = 1160  # that are compiled
+MAKE_ROOM = "make room, or set XDG_CACHE_HOME to a larger disk"
 LAST_LINES = 12
 # What a User-mode Linux of our configuration is not made of, by far the most of the source.  Every Kconfig is needed.
 ELSEWHERE = (
@@ -67,25 +69,34 @@ def build(told: Told, *, folder: Path = kernel_source.FOLDER) -> RigKernel:
         told(Step(f"it is there already: {there.release}, built {there.built} from {there.source}"))
         return there
     _check_tools()
-    begun = time.monotonic()
     with rig_kernel.building() as place:
         _check_room(place)
-        log = rig_kernel.cache() / "build.log"
-        work = _Work(place, log, told)
-        release = work.make_kernel(source)
-        finished = place / "finished"
-        finished.mkdir()
-        shutil.copy2(work.objects / "linux", finished / rig_kernel.BINARY)
-        shutil.copy2(work.objects / ".config", finished / rig_kernel.CONFIGURATION)
-        kernel = RigKernel(
-            rig_kernel.cache() / rig_kernel.key(source.package),
-            release,
-            source.package,
-            rig_config.fingerprint(rig_config.FRAGMENT.read_text()),
-            datetime.now(UTC).isoformat(timespec="seconds"),
-            round(time.monotonic() - begun, 1),
-        )
-        return rig_kernel.keep(finished, kernel)
+        try:
+            return _made(source, place, told)
+        except OSError as refused:
+            if refused.errno != errno.ENOSPC:
+                raise
+            raise RigError("the disk is full", where=str(refused.filename or place), mend=MAKE_ROOM) from refused
+
+
+def _made(source: Source, place: Path, told: Told) -> RigKernel:
+    """Build in `place`, and put the kernel where finished ones are."""
+    begun = time.monotonic()
+    work = _Work(place, rig_kernel.cache() / "build.log", told)
+    release = work.make_kernel(source)
+    finished = place / "finished"
+    finished.mkdir()
+    shutil.copy2(work.objects / "linux", finished / rig_kernel.BINARY)
+    shutil.copy2(work.objects / ".config", finished / rig_kernel.CONFIGURATION)
+    kernel = RigKernel(
+        rig_kernel.cache() / rig_kernel.key(source.package),
+        release,
+        source.package,
+        rig_config.fingerprint(rig_config.FRAGMENT.read_text()),
+        datetime.now(UTC).isoformat(timespec="seconds"),
+        round(time.monotonic() - begun, 1),
+    )
+    return rig_kernel.keep(finished, kernel)
 
 
 def _there(source: Source) -> RigKernel | None:
@@ -103,7 +114,7 @@ def _check_room(place: Path) -> None:
     free = shutil.disk_usage(place).free >> 20
     if free < ROOM_MIB:
         what = f"{free} MiB are free, a build needs {ROOM_MIB}"
-        raise RigError(what, where=str(rig_kernel.cache()), mend="make room, or set XDG_CACHE_HOME to a larger disk")
+        raise RigError(what, where=str(rig_kernel.cache()), mend=MAKE_ROOM)
 
 
 class _Work:
@@ -195,6 +206,6 @@ class _Work:
         said = self._log.read_text(errors="replace")
         last = "\n    ".join(said.strip().splitlines()[-LAST_LINES:])
         full = "No space left on device" in said
-        mend = "make room, or set XDG_CACHE_HOME to a larger disk" if full else f"the whole log is {self._log}"
+        mend = MAKE_ROOM if full else f"the whole log is {self._log}"
         what = f"{tool} failed (status {status}); its last lines:\n    {last}"
         return RigError(what, where=str(self._log), mend=mend)
