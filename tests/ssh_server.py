@@ -11,7 +11,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,7 +68,10 @@ class SshServer:
         return (self.folder / "log").read_text()
 
     def _descendants(self, pid: int) -> list[int]:
-        children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        try:
+            children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        except OSError:  # it has just ended
+            return []
         return [each for child in children for each in (child, *self._descendants(child))]
 
 
@@ -95,6 +98,9 @@ def ssh_server(
         trust(server, folder / "host_key.pub")
         yield server
     finally:
+        for pid in server.sessions():  # a session changes its environment, so the token does not find it
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         process.send_signal(signal.SIGCONT)
         processes.end(token, 0.5)
         process.kill()

@@ -26,7 +26,10 @@ from drivers.host.ssh_connection import SshConnection, SshTarget
 from drivers.protocols import Completed
 
 PATIENCE_S = 2.0  # from SIGTERM to SIGKILL for a command whose time is up, or whose connection broke
-LOOK_S = 0.2  # a command has ended, and something that it left behind holds its output open: so long we look for more
+LOOK_S = 0.2  # so often we look whether a command has ended that says nothing
+# Its status may come before the last of its output (RFC 4254 does not order them).  Where something that it left behind
+# holds its output open no end of it comes at all; so long we wait for more.
+LEFT_OPEN_S = 2.0
 CHUNK = 65536
 
 
@@ -154,7 +157,7 @@ class SshHost:
                 return None
             if channel.exit_status < 0:
                 raise connection.trouble()
-            helpers[1].join(max(LOOK_S, deadline - time.monotonic()))
+            helpers[1].join(max(LEFT_OPEN_S, deadline - time.monotonic()))
             return channel.exit_status, out, b"".join(errors)
         finally:
             channel.close()
@@ -215,7 +218,7 @@ class SshProcess:
         status = self.status
         if status is None:
             raise TimeUp(f"a process still runs after {timeout_s:g} s", where=self._host.name)
-        self._follower.join(LOOK_S)
+        self._follower.join(LEFT_OPEN_S)
         return status
 
     def end(self, patience_s: float = 5.0) -> list[str]:
@@ -252,13 +255,17 @@ def _drain(channel: paramiko.Channel, into: list[bytes], deadline: float) -> Non
 def _until_end(channel: paramiko.Channel, receive: Callable[[int], bytes], deadline: float) -> bytes | None:
     """All that comes; None when the time is up before the command has ended."""
     found: list[bytes] = []
+    enough_s = None
     while True:
+        if enough_s is None and channel.exit_status_ready():
+            enough_s = time.monotonic() + LEFT_OPEN_S
         try:
             chunk = receive(CHUNK)
         except TimeoutError:
-            if channel.exit_status_ready():
+            now_s = time.monotonic()
+            if enough_s is not None and now_s >= enough_s:
                 return b"".join(found)
-            if time.monotonic() >= deadline:
+            if enough_s is None and now_s >= deadline:
                 return None
             continue
         if not chunk:

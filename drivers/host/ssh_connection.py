@@ -8,6 +8,7 @@ the connection when no answer comes: whoever waits for anything then gets an err
 from __future__ import annotations
 
 import errno
+import logging
 import socket
 import threading
 from collections.abc import Iterator
@@ -33,6 +34,7 @@ from drivers.host.errors import (
 
 OWN_KNOWN_HOSTS = Path("~/.ssh/known_hosts")
 SYSTEM_KNOWN_HOSTS = Path("/etc/ssh/ssh_known_hosts")
+logging.getLogger("paramiko").setLevel(logging.CRITICAL)  # all that it would log of is raised here, in our words
 NO_WAY = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EADDRNOTAVAIL)
 
 
