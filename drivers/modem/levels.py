@@ -39,6 +39,8 @@ class Signal:
 def signal_of(answer: Answer) -> Signal:
     """From what a parser read."""
     nested = answer.get("lte") or answer  # +QENG with a 5G cell beside LTE: the anchor's
+    if "dbm" in nested:  # +CSQ, whose rssi is an index (99: unknown)
+        nested = {key: value for key, value in nested.items() if key != "rssi"}
     rat = answer.get("rat") or answer.get("system_mode") or answer.get("mode")
     return Signal(rat=rat, **{name: _first(nested, keys) for name, keys in _KEYS.items()})
 

@@ -19,6 +19,7 @@ VERBS = {
     "doctor": ("testbed.cli.doctor", "doctor", "Say what this machine can do, and how to mend what it lacks."),
     "topology": ("testbed.cli.topology", "topology", "Check, draw and describe topology files."),
     "subscriber": ("testbed.cli.subscriber", "subscriber", "Subscribers of the home network's HSS."),
+    "modem": ("testbed.cli.modem", "modem", "LTE modems: list, look at, talk to, watch, reset; a virtual one."),
     "kernel": ("testbed.cli.kernel", "kernel", "The kernel a rig runs on."),
     "report": ("testbed.cli.report", "report", "Analyse a run's folder again and rebuild its report."),
     "runs": ("testbed.cli.runs", "runs", "The runs that lie in a folder."),

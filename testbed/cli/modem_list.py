@@ -1,0 +1,76 @@
+"""`testbed modem list`: the serial ports of USB devices, by names that stay."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from drivers.modem.serialport import holders
+from drivers.modem.usb import SerialPort, usb_ports
+from drivers.modem.vendors.registry import choose
+from testbed.cli.modem_options import JSON
+
+BY_ID = Path("/dev/serial/by-id")
+
+
+@click.command("list")
+@JSON
+def list_(as_json: bool) -> None:
+    """Serial ports of USB devices: whose, by which names, and which programs have them open.
+
+    A modem has several ports; that of its AT commands is not told by USB.  `testbed modem at PORT AT` tries one.
+    """
+    records = [record(port) for port in usb_ports()]
+    if as_json:
+        click.echo(json.dumps({"ports": records}, indent=2))
+    elif not records:
+        click.echo("there is no serial port of a USB device (`testbed modem virtual` makes a modem without one)")
+    else:
+        _draw(records)
+
+
+def record(port: SerialPort) -> dict[str, Any]:
+    """One port as JSON; `names` are PORT arguments, the best first."""
+    vendor = choose(port.product or "", (port.vid, port.pid))
+    model = vendor.products.get(port.pid, port.product) if vendor.has_usb(port.vid, port.pid) else port.product
+    end = "" if port.interface is None else f":{port.interface}"
+    names = [*_links(port.path), *([f"serial:{port.serial}{end}"] if port.serial else []), f"usb:{port.usb_path}{end}"]
+    return {
+        "path": port.path,
+        "vendor": vendor.name,
+        "model": model,
+        "usb_id": f"{port.vid:04x}:{port.pid:04x}",
+        "usb_path": port.usb_path,
+        "interface": port.interface,
+        "serial": port.serial,
+        "names": names,
+        "holders": holders(port.path),
+    }
+
+
+def _links(path: str) -> list[str]:
+    """The links that udev made to this device."""
+    if not BY_ID.is_dir():
+        return []
+    return sorted(str(link) for link in BY_ID.iterdir() if str(link.resolve()) == path)
+
+
+def _draw(records: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for heading in ("port", "vendor", "model", "usb id", "if"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("names that stay, and who has it open", overflow="fold")
+    for one in records:
+        last = Text("\n".join(one["names"]))
+        if one["holders"]:
+            last.append(f"\nopen in {', '.join(one['holders'])}", style="yellow")
+        number = "" if one["interface"] is None else str(one["interface"])
+        table.add_row(one["path"], one["vendor"], one["model"] or "", one["usb_id"], number, last)
+    Console(highlight=False).print(table)

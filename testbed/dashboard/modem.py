@@ -1,0 +1,168 @@
+"""`testbed modem watch` on the terminal: levels as bars, RSRP as a line in time, what happened below.
+
+Drawn when something is told and never by itself.  Where the output is no terminal, it is a line for each.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from drivers.modem.levels import Signal
+
+EVENTS, HISTORY, BAR = 8, 48, 30
+BLOCKS = "▁▂▃▄▅▆▇█"
+# Name, unit, and the levels from useless to excellent: TS 36.133 9.1 has the ranges, practice what is useful of them.
+SCALES = {
+    "rsrp_dbm": ("RSRP", "dBm", -125.0, -75.0),
+    "rsrq_db": ("RSRQ", "dB", -20.0, -5.0),
+    "sinr_db": ("SINR", "dB", -5.0, 25.0),
+    "rssi_dbm": ("RSSI", "dBm", -113.0, -51.0),
+}
+COLOURS = {"registered": "green", "roaming": "yellow", "denied": "red", "gone": "red", "back": "green"}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One measurement; `area` and `cell` are numbers of the serving cell, `active` the contexts."""
+
+    vendor: str
+    model: str
+    service: str
+    operator: str | None
+    rat: str | None
+    area: int | None
+    cell: int | None
+    signal: Signal
+    active: tuple[int, ...]
+
+
+class View:
+    """What is told of a modem; each kind of view shows it in its way."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing to undo."""
+
+    def reading(self, reading: Reading) -> None:
+        raise NotImplementedError
+
+    def event(self, what: str, detail: str = "", cid: int | None = None) -> None:
+        raise NotImplementedError
+
+
+class Screen(View):
+    """For people."""
+
+    def __init__(self, console: Console, port: str) -> None:
+        self._console, self._port = console, port
+        self._last: Reading | None = None
+        self._away = False
+        self._rsrp: deque[float | None] = deque(maxlen=HISTORY)
+        self._events: deque[Text] = deque(maxlen=EVENTS)
+        self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
+
+    def __enter__(self) -> Self:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live:
+            self._live.stop()
+
+    def reading(self, reading: Reading) -> None:
+        self._last, self._away = reading, False
+        self._rsrp.append(reading.signal.strength_dbm)
+        self._show(Text(f"{_clock()}  {_place(reading)}  {_levels(reading.signal)}"))
+
+    def event(self, what: str, detail: str = "", cid: int | None = None) -> None:
+        self._away = self._away or what in ("gone", "away")
+        about = f" of context {cid}" if cid is not None else ""
+        line = Text(f"{_clock()}  ").append(f"{what}{about}", style=COLOURS.get(what, "")).append(f"  {detail}")
+        self._events.append(line)
+        self._show(line)
+
+    def _show(self, line: Text) -> None:
+        if self._live:
+            self._live.update(self.picture(), refresh=True)
+        else:
+            self._console.print(line, soft_wrap=True)
+
+    def picture(self) -> RenderableType:
+        """All of it, as it stands."""
+        parts: list[RenderableType] = [Text("away: plug it in again", style="red")] if self._away else []
+        title = self._port
+        if self._last:
+            title = f"{self._last.vendor} {self._last.model}  {self._port}"
+            parts += [] if self._away else [_service(self._last), _bars(self._last.signal), _line(self._rsrp)]
+        if self._events:
+            parts += [Text("")]
+        return Panel(Group(*parts, *self._events), title=title, title_align="left", width=min(self._console.width, 90))
+
+
+def _service(reading: Reading) -> Text:
+    text = Text(reading.service, style=f"bold {COLOURS.get(reading.service, '')}")
+    contexts = f"contexts: {', '.join(map(str, reading.active)) or 'none'}"
+    return text.append(
+        "".join(f"  {part}" for part in (_place(reading, state=False), contexts) if part), "not bold default"
+    )
+
+
+def _place(reading: Reading, *, state: bool = True) -> str:
+    """Where it is; areas and cells are written in hexadecimal, as modems do."""
+    area = None if reading.area is None else f"area {reading.area:04X}"
+    cell = None if reading.cell is None else f"cell {reading.cell:07X}"
+    parts = [reading.service if state else None, reading.operator, reading.rat, area, cell]
+    return "  ".join(part for part in parts if part)
+
+
+def _levels(signal: Signal) -> str:
+    known = [(name, unit, getattr(signal, key)) for key, (name, unit, _, _) in SCALES.items()]
+    return "  ".join(f"{name} {value:g} {unit}" for name, unit, value in known if value is not None) or "no signal"
+
+
+def _bars(signal: Signal) -> RenderableType:
+    table = Table.grid(padding=(0, 1))
+    table.add_column()
+    table.add_column(justify="right")
+    for key, (name, unit, worst, best) in SCALES.items():
+        if (value := getattr(signal, key)) is not None:
+            table.add_row(name, f"{value:g} {unit}", _bar(_share(value, worst, best)))
+    return table if table.row_count else Text("no signal", style="red")
+
+
+def _bar(share: float) -> Text:
+    style = "red" if share < 1 / 3 else "yellow" if share < 2 / 3 else "green"
+    full = round(share * BAR)
+    return Text("█" * full, style=style).append("░" * (BAR - full), style="dim")
+
+
+def _line(values: deque[float | None]) -> Text:
+    """The strength in time, newest at the right; a gap where nothing was received."""
+    _, _, worst, best = SCALES["rsrp_dbm"]
+    shares = [None if value is None else _share(value, worst, best) for value in values]
+    return Text("".join(" " if one is None else BLOCKS[min(int(one * 8), 7)] for one in shares), style="cyan")
+
+
+def _share(value: float, worst: float, best: float) -> float:
+    return min(max((value - worst) / (best - worst), 0.0), 1.0)
+
+
+def _clock() -> str:
+    return time.strftime("%H:%M:%S")
