@@ -13,7 +13,7 @@ from drivers.modem.usb import SerialPort, usb_ports
 from drivers.modem.vendors.registry import choose
 from testbed.cli.modem_options import JSON
 
-BY_ID = Path("/dev/serial/by-id")
+LINKS = (Path("/dev/modem"), Path("/dev/serial/by-id"))  # those of the bench's udev rules, and udev's own
 
 
 @click.command("list")
@@ -53,9 +53,8 @@ def record(port: SerialPort) -> dict[str, Any]:
 
 def _links(path: str) -> list[str]:
     """The links that udev made to this device."""
-    if not BY_ID.is_dir():
-        return []
-    return sorted(str(link) for link in BY_ID.iterdir() if str(link.resolve()) == path)
+    found = [link for folder in LINKS if folder.is_dir() for link in sorted(folder.iterdir())]
+    return [str(link) for link in found if str(link.resolve()) == path]
 
 
 def _draw(records: list[dict[str, Any]]) -> None:
