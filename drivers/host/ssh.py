@@ -30,6 +30,7 @@ LOOK_S = 0.2  # so often we look whether a command has ended that says nothing
 # Its status may come before the last of its output (RFC 4254 does not order them).  Where something that it left behind
 # holds its output open no end of it comes at all; so long we wait for more.
 LEFT_OPEN_S = 2.0
+BEGUN_S = 3.0  # a command that the far side has accepted is running after that
 CHUNK = 65536
 
 
@@ -63,7 +64,7 @@ class SshHost:
         line = ssh_scripts.command(argv, token, {**self._environment, **environment})
         completed = self._finish(line, stdin, timeout_s)
         if completed is None:
-            self._finish(ssh_scripts.end(token, PATIENCE_S), b"", PATIENCE_S + self._target.silence_s)
+            self.end_begun(token, PATIENCE_S, lambda: False)
             raise TimeUp(f"`{' '.join(argv)}` took longer than {timeout_s:g} s and was ended", where=self.name)
         return completed
 
@@ -120,6 +121,18 @@ class SshHost:
         if completed is None or completed.status != 0:
             raise DriverError(f"not all processes with {variable}={token} ended", where=self.name)
         return completed.stdout.splitlines()
+
+    def end_begun(self, token: str, patience_s: float, over: Callable[[], bool]) -> list[str]:
+        """End what was begun under a token.
+
+        A shell has to start before anything there bears it: as long as nothing does, and it is not `over`, look again.
+        """
+        deadline = time.monotonic() + BEGUN_S
+        while True:
+            ended = self.end_all(token, patience_s, ssh_scripts.PART)
+            if ended or over() or time.monotonic() >= deadline:
+                return ended
+            time.sleep(LOOK_S)
 
     def close(self) -> None:
         with self._making:
@@ -222,7 +235,7 @@ class SshProcess:
         return status
 
     def end(self, patience_s: float = 5.0) -> list[str]:
-        ended = self._host.end_all(self._token, patience_s, ssh_scripts.PART)
+        ended = self._host.end_begun(self._token, patience_s, self._channel.status_event.is_set)
         self._channel.status_event.wait(PATIENCE_S)
         self._channel.close()
         self._follower.join(PATIENCE_S)

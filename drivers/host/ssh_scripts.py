@@ -15,12 +15,12 @@ from drivers.host.processes import PART
 
 # Runs "$@" as long as our end of the connection holds its standard input open; the connection broken, the command is
 # ended: nothing is left behind.  The watcher keeps away from standard output, which must end with the command; once it
-# has begun to end things, the end of the first of them no longer stops it.
+# has begun to end things, the end of the first of them no longer stops it.  The child may not bear its token yet.
 TIED = """\
 exec 3<&0
 "$@" </dev/null 3<&- &
 child=$!
-{{ cat <&3 >/dev/null; trap '' TERM; exec 3<&-; {end}; }} >/dev/null 2>&1 &
+{{ cat <&3 >/dev/null; trap '' TERM; kill "$child"; exec 3<&-; {end}; }} >/dev/null 2>&1 &
 watcher=$!
 exec 3<&-
 wait "$child"

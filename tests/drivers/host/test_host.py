@@ -146,6 +146,15 @@ def test_waiting_for_a_long_process_has_its_time(host: Host) -> None:
     assert process.wait(5) == 128 + signal.SIGTERM
 
 
+def test_a_long_process_that_is_ended_at_once_does_not_outlive_that(host: Host) -> None:
+    mark = secrets.token_hex(8)
+    for _ in range(5):
+        process = host.start(["sleep", "600"], environment={processes.VARIABLE: mark})
+        process.end(1.0)
+        with processes.bearing(mark) as found:
+            assert not found
+
+
 def test_a_long_process_is_asked_and_its_children_end_too(host: Host) -> None:
     lines = Lines()
     process = host.start(["sh", "-c", FORKING], on_line=lines)

@@ -167,7 +167,7 @@ def test_a_connection_that_is_killed_in_the_middle_of_a_command_is_told_and_the_
         running = in_background(
             lambda: host.run(["sh", "-c", f"echo >> {tmp_path}/began; sleep 600"], environment=environment)
         )
-        wait_until((tmp_path / "began").exists)
+        wait_until(lambda: (tmp_path / "began").exists() and (tmp_path / "began").read_text())
         try:
             server.signal_sessions(signal.SIGKILL)
             with pytest.raises(ConnectionLost, match="broke while a command ran"):
