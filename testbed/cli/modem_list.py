@@ -58,18 +58,12 @@ def _links(path: str) -> list[str]:
 
 
 def _draw(records: list[dict[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for heading in ("port", "vendor", "model", "usb id", "if"):
-        table.add_column(heading, no_wrap=True)
-    table.add_column("names that stay, and who has it open", overflow="fold")
+    """A line for each port, and below it the names that one may copy, which are never broken."""
     for one in records:
-        last = Text("\n".join(one["names"]))
+        model = " ".join(part for part in (one["vendor"], one["model"]) if part)
+        number = "" if one["interface"] is None else f"interface {one['interface']}"
+        click.echo(f"{click.style(one['path'], bold=True)}  {model}  {one['usb_id']}  {number}".rstrip())
+        for name in one["names"]:
+            click.echo(f"    {name}")
         if one["holders"]:
-            last.append(f"\nopen in {', '.join(one['holders'])}", style="yellow")
-        number = "" if one["interface"] is None else str(one["interface"])
-        table.add_row(one["path"], one["vendor"], one["model"] or "", one["usb_id"], number, last)
-    Console(highlight=False).print(table)
+            click.echo(click.style(f"    open in {', '.join(one['holders'])}", fg="yellow"))

@@ -6,9 +6,11 @@ import contextlib
 import fcntl
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,8 @@ from testbed.cli.main import cli
 from testbed.cli.modem_list import record
 
 TESTBED = [sys.executable, "-m", "testbed.cli.main", "modem"]
+SEEN_S = 30.0
+CTRL_C, CTRL_D, UP = "\x03", "\x04", "\x1b[A"
 
 
 class Virtual:
@@ -48,6 +52,48 @@ class Virtual:
     def _line(self) -> str:
         assert self.process.stdout
         return self.process.stdout.readline().strip()
+
+
+class Terminal:
+    """A person at `testbed modem at`: types, and sees what the screen was sent."""
+
+    def __init__(self, port: str, state: Path) -> None:
+        self._ours, theirs = os.openpty()
+        environment = {**os.environ, "XDG_STATE_HOME": str(state), "TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1"}
+        argv = ["setsid", "--ctty", "--wait", *TESTBED, "at", port]  # Ctrl-C goes to whose terminal it is
+        self.process = subprocess.Popen(argv, stdin=theirs, stdout=theirs, stderr=theirs, env=environment)
+        os.close(theirs)
+        self._seen = ""
+
+    def type(self, keys: str) -> None:
+        os.write(self._ours, keys.encode())
+
+    def sees(self, text: str) -> None:
+        """Read until this text comes; what was before it is forgotten."""
+        until = time.monotonic() + SEEN_S
+        while text not in self._seen:
+            ready, _, _ = select.select([self._ours], [], [], max(until - time.monotonic(), 0.0))
+            assert ready, f"{text!r} did not come; the screen was sent {self._seen!r}"
+            self._seen += os.read(self._ours, 1 << 16).decode(errors="replace")
+        self._seen = self._seen.partition(text)[2]
+
+    def answers(self, text: str) -> None:
+        """See a text and then the prompt anew: what is typed while lines are printed above it is the terminal's own."""
+        self.sees(text)
+        self.sees("AT>")
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        os.close(self._ours)
+
+
+@pytest.fixture
+def terminal(stick: Virtual, tmp_path: Path) -> Iterator[Terminal]:
+    opened = Terminal(stick.port, tmp_path / "state")
+    yield opened
+    opened.close()
 
 
 @pytest.fixture
@@ -207,3 +253,51 @@ def test_a_virtual_modem_of_each_vendor_leaves_nothing_behind(tmp_path: Path) ->
     assert virtual.order("nonsense") == {"error": "there is no order nonsense"}
     assert virtual.close() == 0
     assert not os.path.lexists(virtual.port)
+
+
+def test_the_console_shows_answers_and_what_comes_by_itself(stick: Virtual, terminal: Terminal) -> None:
+    terminal.sees("AT>")
+    terminal.type("AT+CGMM\r")
+    terminal.answers("EC25")
+    terminal.type("AT+CEREG=2\r")
+    terminal.answers("OK")
+    stick.order("coverage covered=false")
+    terminal.answers("* +CEREG: 2")
+    terminal.type(CTRL_D)
+    assert terminal.process.wait(30) == 0
+
+
+def test_the_console_gives_a_command_up_and_outlives_a_modem_that_goes(stick: Virtual, terminal: Terminal) -> None:
+    terminal.sees("AT>")
+    stick.order("fault kind=silent command=+CGMM")
+    terminal.type("AT+CGMM\r")
+    until_fired(stick)
+    terminal.type(CTRL_C)
+    terminal.answers("AT+CGMM was given up")
+    stick.order("unplug back_s=0.5")
+    terminal.sees("* the modem has gone")
+    terminal.answers("* the modem is back")
+    terminal.type("AT+CGMR\r")
+    terminal.sees("EC25EFAR06A06M4G")
+
+
+def test_the_console_keeps_a_history_without_pins(terminal: Terminal, tmp_path: Path) -> None:
+    terminal.sees("AT>")
+    terminal.type('AT+CPIN="4711"\r')
+    terminal.answers("AT+CPIN=... was answered")
+    terminal.type("AT+CGMM\r")
+    terminal.answers("EC25")
+    terminal.type(UP + "\r")  # what was typed last
+    terminal.answers("EC25")
+    terminal.type(CTRL_D)
+    assert terminal.process.wait(30) == 0
+    kept = (tmp_path / "state/testbed/at-history").read_text()
+    assert "AT+CGMM" in kept and "4711" not in kept
+
+
+def until_fired(stick: Virtual) -> None:
+    """Wait until the fault that was ordered has happened."""
+    until = time.monotonic() + 60.0
+    while not stick.order("state")["result"]["faults"][0]["fired"]:
+        assert time.monotonic() < until, "the fault did not fire"
+        time.sleep(0.05)  # between questions; the stick tells of a fault only when it is asked
