@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import shlex
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
@@ -53,7 +54,7 @@ def virtual(vendor: Vendor | None, model: str | None, link: Path | None) -> None
     state                     reboot                     deactivate cid=2
     """
     name = model or _model_of(vendor)
-    with tempfile.TemporaryDirectory(prefix="testbed-modem-") as folder, contextlib.suppress(KeyboardInterrupt):
+    with tempfile.TemporaryDirectory(prefix="testbed-modem-") as folder:
         where = (link or Path(folder) / name).absolute()
         if where.exists():  # what a dead one left behind is a link to nothing
             raise UsageError("there is a file already", where=str(where), mend="choose another --link")
@@ -69,13 +70,16 @@ def _model_of(vendor: Vendor | None) -> str:
 
 async def _serve(name: str, link: Path) -> None:
     plan = {"name": name, "model": name, "serial": "1", "imei": "356938035643809", "form": "pty", "link": str(link)}
+    ended = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
     stick = make({**plan, "sim": SIM, "pdns": PDNS}, lambda event: None)
     orders = None
     try:
         stick.do_plug()
         click.echo(str(link))
         orders = _follow(lambda line: click.echo(json.dumps(_obey(stick, line))))
-        await asyncio.Event().wait()
+        await ended.wait()
     finally:
         if orders:
             orders()

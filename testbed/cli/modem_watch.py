@@ -74,7 +74,8 @@ async def _watch(
             news.clear()
             await _look(modem, view, told)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(news.wait(), interval_s)
+                async with asyncio.timeout(interval_s):  # wait_for of Python 3.11 loses a Ctrl-C that meets the news
+                    await news.wait()
 
 
 Told = Callable[[ModemEvent], None]

@@ -194,6 +194,7 @@ def test_a_port_that_is_not_there_or_held_is_said_at_once(stick: Virtual, tmp_pa
     for verb in ("at", "info", "watch", "reset"):
         missing = modem(verb, str(tmp_path / "nothing"))
         assert missing.returncode == 3 and "there is no such port" in missing.stderr, verb
+        assert "is not back" not in missing.stderr, verb  # it was never there
     descriptor = os.open(stick.port, os.O_RDWR | os.O_NOCTTY)
     with contextlib.closing(os.fdopen(descriptor, "rb", buffering=0)) as held:
         fcntl.flock(held, fcntl.LOCK_EX)
