@@ -29,6 +29,14 @@ SEEN_S = 30.0
 CTRL_C, CTRL_D, UP = "\x03", "\x04", "\x1b[A"
 
 
+@pytest.fixture(autouse=True)
+def interruptible() -> Iterator[None]:
+    """Children heed Ctrl-C also where the tests themselves were started in a shell's background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 class Virtual:
     """A virtual modem as `testbed modem virtual` serves it."""
 
