@@ -1,5 +1,7 @@
 """What all tests share: tests marked `rig` run on a kernel that can carry a rig (see tests/rig/conftest.py)."""
 
+import signal
+
 import pytest
 from guest_session import RigTests
 
@@ -10,4 +12,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A shell lets what it starts in the background ignore Ctrl-C, and all that the tests start would inherit that.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.pluginmanager.register(RigTests(config), "rig-tests")
