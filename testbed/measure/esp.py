@@ -80,20 +80,25 @@ class Opened:
 
 
 class EspKeys:
-    """The associations of a run, found by destination and SPI."""
+    """The associations of a run, found by destination and SPI.
+
+    A receiver gives an SPI again once its association is gone (RFC 4303 2.1), so that in a long run several may answer
+    to one name: the integrity check tells which it was.
+    """
 
     def __init__(self, associations: list[EspSa] | None = None) -> None:
-        self._by_spi: dict[tuple[tuple[int, int], int], EspSa] = {}
+        self._by_spi: dict[tuple[tuple[int, int], int], list[EspSa]] = {}
         for sa in associations or []:
-            self._by_spi[(address_key(sa.destination), sa.spi)] = sa
+            self._by_spi.setdefault((address_key(sa.destination), sa.spi), []).insert(0, sa)
 
     def __len__(self) -> int:
         return len(self._by_spi)
 
     def open(self, destination: tuple[int, int], packet: bytes) -> Opened | None:
         """Open an ESP packet (from its SPI on) sent to this address.  None: no key for it, or not to be opened."""
-        sa = self._by_spi.get((destination, int.from_bytes(packet[:4], "big")))
-        return _open(sa, packet) if sa else None
+        found = self._by_spi.get((destination, int.from_bytes(packet[:4], "big")), [])
+        opened = [one for sa in found if (one := _open(sa, packet))]
+        return next((one for one in opened if one.icv_ok), opened[0] if opened else None)
 
 
 def _open(sa: EspSa, packet: bytes) -> Opened | None:

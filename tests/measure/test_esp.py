@@ -87,6 +87,27 @@ def test_what_scapy_seals_is_opened(tmp_path: Path, encryption: str, authenticat
     assert (found.payload, found.icv_ok, found.source_port) == (TEXT, True, 6101)
 
 
+class Later(Sa):
+    """The next association of the same name, with keys of its own."""
+
+    @property
+    def encryption_key(self) -> bytes:
+        return super().encryption_key[::-1]
+
+    @property
+    def integrity_key(self) -> bytes:
+        return super().integrity_key[::-1]
+
+
+@pytest.mark.parametrize("encryption", ENCRYPTION)
+def test_an_spi_that_is_given_again_is_opened_with_the_keys_of_its_time(tmp_path: Path, encryption: str) -> None:
+    first = association(encryption)
+    second = Later(first.source, first.destination, first.spi, encryption)
+    path = write(tmp_path, first, sealed(first), sealed(second), sealed(first))
+    (tmp_path / "esp_sa").write_text(f"{first.line()}\n{second.line()}\n")
+    assert [(segment.payload, segment.icv_ok) for segment in opened(tmp_path, path)] == [(TEXT, True)] * 3
+
+
 def test_a_wrong_check_value_is_told_and_the_packet_read_all_the_same(tmp_path: Path) -> None:
     sa = association()
     path = write(tmp_path, sa, sealed(sa, damaged=True))
