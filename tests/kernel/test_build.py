@@ -35,7 +35,6 @@ sys.stdout.buffer.write(lzma.decompress(sys.stdin.buffer.read()))
 CHANGED = {"arch/um/os-Linux/util.c": "\treturn getrandom(a);", "drivers/char/random.c": "\tmix(command_line, 1);"}
 
 
-
 class Bench:
     """A machine with a kernel source and everything that a build needs."""
 

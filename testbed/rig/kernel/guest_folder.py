@@ -54,7 +54,7 @@ def leftovers() -> list[Path]:
 
 def _make() -> tuple[Path, int]:
     while True:
-        folder = Path(tempfile.mkdtemp(prefix=PREFIX, ))
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX))
         lock = _lock(folder)
         if lock is not None and folder.exists():  # else somebody's cleaning came between the two
             return folder, lock

@@ -76,7 +76,6 @@ def _netem() -> None:
         netlink.tc("add", "netem", index, 0x10000, delay=1000, jitter=100, loss=1)
 
 
-
 def _esp(ends: tuple[str, str]) -> None:
     """Every pair of algorithms that a UE may offer (TS 33.203 annex H)."""
     key_sizes = {"null": 0, "aes-cbc": 16, "des-ede3-cbc": 24, "hmac-sha-1-96": 20, "hmac-md5-96": 16}
