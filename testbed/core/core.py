@@ -279,7 +279,7 @@ class Core:
             raise RigError("sipp is not installed", where="peer network", mend=mend)
         address, messages = server.addresses[4], self._logs / f"{server.name}-messages.log"
         signalling = ["-sf", str(PEER_SCENARIO), "-i", address, "-p", str(SIP_PORT), "-nostdin", "-f", "3600"]
-        media = ["-mi", address, "-mp", str(PEER_MEDIA_PORT), "-rtp_echo"]
+        media = ["-mi", server.addresses[self.options.family], "-mp", str(PEER_MEDIA_PORT), "-rtp_echo"]
         argv = ["sipp", *signalling, *media, "-trace_msg", "-message_file", str(messages)]
         self._daemon(server.name, argv, "", udp_port=SIP_PORT)
 

@@ -60,6 +60,8 @@ class Leg:
             other.target = str(NameAddr.parse(arrived.headers.get("Contact") or "").uri)
         other.line.reply(answer, sock, remote)
         at, response = self.line.response(request)
+        if method in ("INVITE", "UPDATE") and response.status == 200:
+            self.target = str(NameAddr.parse(response.headers.get("Contact") or "").uri)  # RFC 3261 12.2.1.2
         if method == "INVITE" and response.status == 200:
             ack = self.request("ACK", cseq=request.cseq.number, routes=kwargs.get("routes"))  # type: ignore[arg-type]
             self.line.send(ack)

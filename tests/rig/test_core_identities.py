@@ -197,6 +197,16 @@ def test_a_session_of_gruus_moves_with_its_end(bench: Bench) -> None:
     assert theirs.exchange("BYE", ours)[0].status == 200
 
 
+def test_of_many_registrations_the_newest_temporary_gruus_are_kept_and_no_others(bench: Bench) -> None:
+    line = bench.registered(bench.phone("ue"), "lte")
+    granted = [line.reregister().headers.values("Contact")[0].split('temp-gruu="')[1].split('"')[0] for _ in range(40)]
+    words = [uri.removeprefix("sip:").split("@")[0] for uri in granted]
+    known = bench.core.rpc("scscf").dump("gruu")
+    assert {word for word in words if word in known} == set(words[-32:])
+    kept = [str(value) for key, value in bench.core.rpc("scscf").dump("temporary").items() if key.startswith(ONE + "|")]
+    assert [value.rstrip(",").split(",") for value in kept] == [words[:-33:-1]]
+
+
 def test_a_ue_that_does_not_say_gruu_is_given_none(bench: Bench) -> None:
     line = bench.line(bench.phone("ue"), "lte")
     line.change = lambda request: request.headers.set("Supported", "path")
@@ -283,9 +293,10 @@ def test_a_session_that_both_ends_have_left_lingers_until_both_have_moved_it(ben
     ours, theirs, _ = call(lte, far)
     wifi = bench.registered(phones[0], "wifi", to_params=GLOBAL)
     far_new = bench.registered(phones[1], "far", to_params=GLOBAL)
-    for leg, other, line in ((ours, theirs, wifi), (theirs, ours, far_new)):
+    for leg, other, line, heard in ((ours, theirs, wifi, far_new), (theirs, ours, far_new, wifi)):
         assert list(bench.state.lingering) == [ours.call_id]
         leg.line, leg.routes = line, line.service_route
+        other.line = heard  # who has left a connection is sought where he is registered now
         assert leg.exchange("INVITE", other, sdp=True)[0].status == 200
     assert not bench.state.lingering
     assert ours.exchange("BYE", theirs)[0].status == 200
