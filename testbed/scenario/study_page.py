@@ -11,6 +11,12 @@ from testbed.results.plot import Line
 from testbed.scenario.study import AT_ONCE, ONE_BY_ONE, SWEEPS, Measured, Sweep
 
 
+BELOW_THE_FLOOR = (
+    "Interruption is the largest gap between packets less their interval of 20 ms.  The UEs send their newest frame again "
+    "at once over a new path, so it may lie below the floor by up to that interval."
+)
+
+
 def lines(sweep: Sweep, measured: Sequence[Measured], direction: Direction) -> list[Line]:
     """The lines of one picture's panel."""
     made = []
@@ -29,7 +35,7 @@ def sentences(sweep: Sweep, measured: Sequence[Measured]) -> Iterator[str]:
 
 def page(measured: Sequence[Measured], how: str, pictures: str = "") -> str:
     """The page; `how` says on what it was measured, `pictures` is where they lie from there."""
-    parts = ["# Interruption, by what moves and by how far away the core is", how]
+    parts = ["# Interruption, by what moves and by how far away the core is", how, BELOW_THE_FLOOR]
     for sweep in SWEEPS:
         if not any(one.point.sweep == sweep.name for one in measured):
             continue
