@@ -11,8 +11,8 @@ from testbed.results.plot import Line
 from testbed.scenario.study import AT_ONCE, ONE_BY_ONE, SWEEPS, Measured, Sweep
 
 BELOW_THE_FLOOR = (
-    "Interruption is the largest gap between packets less their interval of 20 ms.  The UEs send their newest frame again "
-    "at once over a new path, so it may lie below the floor by up to that interval."
+    "Interruption is the largest gap between packets less their interval of 20 ms.  The UEs send their newest frame "
+    "again at once over a new path, so it may lie below the floor by up to that interval."
 )
 
 
