@@ -84,13 +84,21 @@ class RigTests:
             return []
         return items
 
-    def _run(self, session: pytest.Session, rig: list[pytest.Item], clock: str) -> None:
+    def _run(self, session: pytest.Session, rig: list[pytest.Item], clock: str, *, again: bool = True) -> None:
         self.folder = new_folder(self.config.rootpath / FOLDER)
         failed_before = session.testsfailed
         most = self.config.getvalue("maxfail")
         left = most - failed_before if most else 0
-        with contextlib.closing(self._events([item.nodeid for item in rig], clock, left)) as events:
-            self._relay(session, {item.nodeid: item for item in rig}, events)
+        waiting = {item.nodeid: item for item in rig}
+        with contextlib.closing(self._events([*waiting], clock, left)) as events:
+            self._relay(session, waiting, events)
+        kernel_log = self.folder / "kernel.log"
+        if waiting and again and kernel_log.exists() and "Kernel panic" in kernel_log.read_text(errors="replace"):
+            # Seen when a process was killed in the middle of a fork: the guest kernel's fault, and no test's.
+            print(f"\nthe guest kernel panicked ({kernel_log}): {len(waiting)} tests run in another guest")
+            self._run(session, [*waiting.values()], clock, again=False)
+            return
+        self._tell_lost(waiting)
         if session.testsfailed == failed_before:
             shutil.rmtree(self.folder)
 
@@ -113,6 +121,8 @@ class RigTests:
         # After the last failure that is allowed (-x) the pytest inside ends by itself, and undoes its rigs.
         if session.shouldfail:
             raise session.Failed(session.shouldfail)
+
+    def _tell_lost(self, waiting: dict[str, pytest.Item]) -> None:
         for number, item in enumerate(waiting.values()):
             text = f"not run: {TOO_EARLY} it came to it"
             if number == 0:
