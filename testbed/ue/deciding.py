@@ -103,7 +103,7 @@ class Decider:
             case LinkUp():
                 access.lost = None
             case MediaSilence(after_ms=after_ms):
-                if 0 < self.policy.silence_ms <= after_ms and event.access == self.serving:
+                if 0 < self.policy.silence_ms <= after_ms and event.access == self.serving and access.lost is None:
                     self._gone(access, f"no media for {after_ms:g} ms")
             case Ready():
                 access.ready = True

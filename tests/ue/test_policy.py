@@ -208,6 +208,16 @@ def test_what_could_not_be_carried_out_is_not_tried_again_for_a_while() -> None:
     assert ue.sees(32, Tick()) == [What.BREAK_BEFORE_MAKE]
 
 
+def test_silence_does_not_hide_that_the_link_is_lost() -> None:
+    """It was left with its link lost, so it is no place to come back to, whatever was said of its media after that."""
+    ue = Ue(replace(POLICY, bar_ms=0), obedient=False)
+    ue.sees(0, Signal("lte", -95), Signal("wifi", -60))
+    assert ue.sees(1, LinkLost("wifi")) == [What.BREAK_BEFORE_MAKE]
+    assert ue.sees(1.3, MediaSilence("wifi", POLICY.silence_ms)) == []
+    ue.sees(2, HandedOver("lte"))
+    assert What.BREAK_BEFORE_MAKE not in ue.sees(3, LinkLost("lte"))
+
+
 def test_a_policy_that_bars_nothing_does_not_try_again_without_end() -> None:
     ue = Ue(replace(POLICY, bar_ms=0), obedient=False)
     ue.sees(0, Signal("lte", -95), Signal("wifi", -60))
