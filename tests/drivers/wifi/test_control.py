@@ -91,7 +91,7 @@ def test_an_order_is_answered_with_ok_and_nothing_else(tmp_path: Path) -> None:
     play(tmp_path, scene, lambda _: "PONG\n")
 
 
-@pytest.mark.parametrize("command", ['SET_NETWORK 0 psk "the secret"', "SET wpa_passphrase the secret"])
+@pytest.mark.parametrize("command", ['SET_NETWORK 0 psk "of no importance"', "SET wpa_passphrase of no importance"])
 def test_no_secret_is_in_an_error(tmp_path: Path, command: str) -> None:
     async def scene(daemon: FakeDaemon, control: Control) -> None:
         with pytest.raises(CommandRefused) as refused:
@@ -100,7 +100,7 @@ def test_no_secret_is_in_an_error(tmp_path: Path, command: str) -> None:
         with pytest.raises(DaemonGone) as gone:
             await control.order(command)
         for error in (refused, gone):
-            assert "secret" not in str(error.value)
+            assert "importance" not in str(error.value)
 
     play(tmp_path, scene, lambda _: "FAIL\n")
 
