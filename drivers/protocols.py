@@ -54,6 +54,53 @@ class AccessNetwork(Protocol):
         """Stop watching."""
 
 
+@dataclass(frozen=True)
+class AssociatedStation:
+    """A station of an access point; None where it is not told."""
+
+    address: str
+    signal_dbm: int | None  # of what the station sends
+    authorized: bool  # it has passed the key exchange
+    connected_s: int | None
+    idle_ms: int | None
+
+
+class AccessPoint(Protocol):
+    """A Wi-Fi access point (IEEE 802.11).  Everything raises DriverError that says what it did not do."""
+
+    name: str
+
+    async def start(self) -> None:
+        """Beacons are sent when it returns."""
+
+    async def stop(self) -> None:
+        """End it, whatever state it is in."""
+
+    async def enable(self) -> None:
+        """Send beacons again after :meth:`disable`."""
+
+    async def disable(self) -> None:
+        """Send nothing more; stations are told first."""
+
+    async def set_channel(self, channel: int) -> None:
+        """Go to another channel."""
+
+    async def deauthenticate(self, station: str, reason: int = 3) -> None:
+        """Send a station away, with a reason code (IEEE 802.11-2020 table 9-49)."""
+
+    async def request_transition(self, station: str, target: str, target_channel: int) -> None:
+        """Ask a station to go to another access point, by its BSSID (BSS Transition Management)."""
+
+    async def stations(self) -> Sequence[AssociatedStation]:
+        """Who is associated."""
+
+    def set_power_dbm(self, dbm: float) -> None:
+        """Transmit with so much power."""
+
+    def power_dbm(self) -> float:
+        """The transmit power in force."""
+
+
 class LinkShaper(Protocol):
     """One direction of a link that can be made worse."""
 
