@@ -14,6 +14,7 @@ import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 from drivers.wifi.errors import CommandRefused, DaemonGone, DaemonSilent
 from drivers.wifi.events import is_event
@@ -27,8 +28,29 @@ logger = logging.getLogger(__name__)
 _numbers = itertools.count(1)
 
 
+class ControlInterface(Protocol):
+    """One daemon's interface, however it is reached."""
+
+    where: str
+
+    async def open(self) -> None:
+        """Connect, and have events told.  Raises DaemonGone when nobody is there, DaemonSilent when nobody answers."""
+
+    def watch(self, on_event: Callable[[str], None]) -> None:
+        """Call back with each event, as the daemon wrote it."""
+
+    async def request(self, command: str, *, timeout_s: float = ANSWER_S) -> str:
+        """Give a command and return the answer.  Raises CommandRefused with the daemon's words when it says no."""
+
+    async def order(self, command: str, *, timeout_s: float = ANSWER_S) -> None:
+        """Give a command that is answered with OK."""
+
+    def close(self) -> None:
+        """Leave; the daemon goes on."""
+
+
 class Control:
-    """One daemon's interface, in the running event loop.
+    """The interface of a daemon that sees the same files, in the running event loop.
 
     `path` is the daemon's socket, `folder` where ours are made, `where` names the daemon in errors.
     """
@@ -42,7 +64,6 @@ class Control:
         self._on_event: Callable[[str], None] | None = None
 
     async def open(self) -> None:
-        """Connect, and have events told.  Raises DaemonGone when nobody is there, DaemonSilent when nobody answers."""
         try:
             self._commands = self._made()
             self._events = self._made()
@@ -53,14 +74,12 @@ class Control:
         self._events.take(self._heard)
 
     def watch(self, on_event: Callable[[str], None]) -> None:
-        """Call back with each event, as the daemon wrote it."""
         self._on_event = on_event
 
     async def request(self, command: str, *, timeout_s: float = ANSWER_S) -> str:
-        """Give a command and return the answer.  Raises CommandRefused with the daemon's words when it says no."""
         async with self._turn:
             if self._commands is None:
-                raise self._gone(_said(command))
+                raise self._gone(said(command))
             try:
                 answer = await self._exchange(self._commands, command, timeout_s)
             except (DaemonSilent, asyncio.CancelledError):
@@ -70,18 +89,12 @@ class Control:
                 with contextlib.suppress(DaemonGone):
                     self._commands = self._made()
                 raise
-        if answer.startswith(("FAIL", "UNKNOWN COMMAND")):
-            raise CommandRefused(f"it answers {answer.strip()!r} to {_said(command)}", where=self.where)
-        return answer
+        return checked(answer, command, self.where)
 
     async def order(self, command: str, *, timeout_s: float = ANSWER_S) -> None:
-        """Give a command that is answered with OK."""
-        answer = (await self.request(command, timeout_s=timeout_s)).strip()
-        if answer != "OK":
-            raise CommandRefused(f"it answers {answer[:SHOWN]!r} to {_said(command)}", where=self.where)
+        check_ok(await self.request(command, timeout_s=timeout_s), command, self.where)
 
     def close(self) -> None:
-        """Leave; the daemon goes on."""
         if self._events:
             with contextlib.suppress(OSError):
                 self._events.send(b"DETACH")
@@ -103,10 +116,10 @@ class Control:
             through.send(command.encode())
             return await asyncio.wait_for(through.answer(), timeout_s)
         except TimeoutError as silent:
-            what = f"no answer to {_said(command)} within {timeout_s:g} s"
+            what = f"no answer to {said(command)} within {timeout_s:g} s"
             raise DaemonSilent(what, where=self.where, mend="look at its log; it may hang in its driver") from silent
         except OSError as lost:
-            raise self._gone(_said(command)) from lost
+            raise self._gone(said(command)) from lost
 
     def _heard(self, datagram: str) -> None:
         if self._on_event is None:
@@ -177,7 +190,19 @@ class _Socket:
                 self._awaited.set_result(datagram)
 
 
-def _said(command: str) -> str:
+def checked(answer: str, command: str, where: str) -> str:
+    """An answer that is no refusal."""
+    if answer.startswith(("FAIL", "UNKNOWN COMMAND")):
+        raise CommandRefused(f"it answers {answer.strip()!r} to {said(command)}", where=where)
+    return answer
+
+
+def check_ok(answer: str, command: str, where: str) -> None:
+    if answer.strip() != "OK":
+        raise CommandRefused(f"it answers {answer.strip()[:SHOWN]!r} to {said(command)}", where=where)
+
+
+def said(command: str) -> str:
     """A command as an error may show it: the value of a setting may be a passphrase."""
     words = command.split()
     return " ".join(words[:3] if words[:1] == ["SET_NETWORK"] else words[:2] if words[:1] == ["SET"] else words)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from drivers.protocols import AssociatedStation
 from drivers.wifi.errors import Unreadable
 from drivers.wifi.text import lines_of, mac, number, unescaped
 
@@ -58,17 +59,6 @@ class LinkSignal:
     noise_dbm: int | None
     frequency_mhz: int | None
     rate_mbit_s: int | None
-
-
-@dataclass(frozen=True)
-class AssociatedStation:
-    """A station of an access point."""
-
-    address: str
-    signal_dbm: int | None
-    authorized: bool
-    connected_s: int | None
-    idle_ms: int | None
 
 
 def station_status(answer: str) -> StationStatus:
