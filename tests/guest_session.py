@@ -11,12 +11,13 @@ import contextlib
 import itertools
 import json
 import os
-import selectors
+import queue
 import shutil
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -34,7 +35,6 @@ class RigTests:
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
-        self.folder = Path()  # of this session's guest: what the tests wrote and what was said, kept when one failed
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
@@ -44,15 +44,20 @@ class RigTests:
             return (yield)
         simulated = [item for item in rig if item.get_closest_marker("simulated")]
         real = [item for item in rig if item not in set(simulated)]
-        moved = {"real": real if self._elsewhere(real) else [], "simulated": self._simulated(simulated)}
-        session.items = [item for item in everything if item not in {*moved["real"], *moved["simulated"]}]
-        try:
-            result = yield
-            for clock, items in moved.items():
-                if items:
-                    self._run(session, items, clock)
-        finally:
-            session.items = everything
+        real, simulated = real if self._elsewhere(real) else [], self._simulated(simulated)
+        session.items = [item for item in everything if item not in {*real, *simulated}]
+        with contextlib.ExitStack() as guests:
+            # Load changes nothing in simulated time: that guest works beside all the others from the beginning.
+            beside = guests.enter_context(Guest(session, simulated, "simulated")) if simulated else None
+            try:
+                result = yield
+                if real:
+                    with Guest(session, real, "real") as guest:
+                        self._take(session, guest)
+                if beside:
+                    self._take(session, beside)
+            finally:
+                session.items = everything
         return result
 
     def _elsewhere(self, rig: list[pytest.Item]) -> bool:
@@ -84,33 +89,31 @@ class RigTests:
             return []
         return items
 
-    def _run(self, session: pytest.Session, rig: list[pytest.Item], clock: str, *, again: bool = True) -> None:
-        self.folder = new_folder(self.config.rootpath / FOLDER)
+    def _take(self, session: pytest.Session, guest: Guest, *, again: bool = True) -> None:
+        """Report a guest's tests, to the last; once more in another one where its kernel panicked."""
         failed_before = session.testsfailed
-        most = self.config.getvalue("maxfail")
-        left = most - failed_before if most else 0
-        waiting = {item.nodeid: item for item in rig}
-        with contextlib.closing(self._events([*waiting], clock, left)) as events:
-            self._relay(session, waiting, events)
-        kernel_log = self.folder / "kernel.log"
-        if waiting and again and kernel_log.exists() and "Kernel panic" in kernel_log.read_text(errors="replace"):
+        waiting = {item.nodeid: item for item in guest.items}
+        self._relay(session, waiting, guest)
+        if waiting and again and guest.panicked():
             # Seen when a process was killed in the middle of a fork: the guest kernel's fault, and no test's.
-            print(f"\nthe guest kernel panicked ({kernel_log}): {len(waiting)} tests run in another guest")
-            self._run(session, [*waiting.values()], clock, again=False)
+            print(f"\nthe guest kernel panicked ({guest.kernel_log}): {len(waiting)} tests run in another guest")
+            with Guest(session, [*waiting.values()], guest.clock) as other:
+                self._take(session, other, again=False)
             return
-        self._tell_lost(waiting)
+        self._tell_lost(waiting, guest)
         if session.testsfailed == failed_before:
-            shutil.rmtree(self.folder)
+            shutil.rmtree(guest.folder)
 
-    def _relay(
-        self, session: pytest.Session, waiting: dict[str, pytest.Item], events: Iterator[dict[str, Any]]
-    ) -> None:
-        for event in events:
+    def _relay(self, session: pytest.Session, waiting: dict[str, pytest.Item], guest: Guest) -> None:
+        began_s = 0.0
+        for at_s, event in guest.events():
             if "start" in event:
                 item = waiting[event["start"]]
                 item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+                began_s = at_s
                 continue
             report = self.config.hook.pytest_report_from_serializable(config=self.config, data=event["report"])
+            report.duration, began_s = at_s - began_s, at_s  # by the clock on the wall, not by a simulated one
             if isinstance(report.longrepr, list):  # why a test was skipped: JSON knows no tuples
                 report.longrepr = tuple(report.longrepr)
             item = waiting[report.nodeid]
@@ -122,46 +125,71 @@ class RigTests:
         if session.shouldfail:
             raise session.Failed(session.shouldfail)
 
-    def _tell_lost(self, waiting: dict[str, pytest.Item]) -> None:
+    def _tell_lost(self, waiting: dict[str, pytest.Item], guest: Guest) -> None:
         for number, item in enumerate(waiting.values()):
             text = f"not run: {TOO_EARLY} it came to it"
             if number == 0:
-                text = f"{TOO_EARLY} this test was done{self._last_words()}"
+                text = f"{TOO_EARLY} this test was done{guest.last_words()}"
             report = pytest.TestReport(item.nodeid, item.location, {}, "failed", text, "call")
             item.ihook.pytest_runtest_logreport(report=report)
 
-    def _events(self, tests: list[str], clock: str, maxfail: int) -> Generator[dict[str, Any], None, None]:
-        (self.folder / "tests").write_text("\n".join(tests))
+
+class Guest:
+    """Tests at work in a guest of their own, from `with` on; what they tell is kept until somebody listens."""
+
+    def __init__(self, session: pytest.Session, items: Sequence[pytest.Item], clock: str) -> None:
+        self.items, self.clock = items, clock
+        config, most = session.config, session.config.getvalue("maxfail")
+        self.folder = new_folder(config.rootpath / FOLDER)  # kept when a test failed
+        self.kernel_log = self.folder / "kernel.log"
+        # The longest silence: pytest-timeout inside has had its say by then.
+        self._patience_s = START_DEADLINE_S + float(config.getini("timeout") or 300)
+        self._heard: queue.SimpleQueue[tuple[float, bytes]] = queue.SimpleQueue()
+        (self.folder / "tests").write_text("\n".join(item.nodeid for item in items))
         argv = [sys.executable, "-m", "testbed.cli.main", "kernel", "exec", "--writable", str(self.folder)]
-        argv += ["--clock", clock]
-        argv += ["--log", str(self.folder / "kernel.log"), "--", sys.executable, __file__, "--rootdir"]
-        argv += [str(self.config.rootpath), f"--basetemp={self.folder / 'tmp'}", f"@{self.folder / 'tests'}"]
-        argv += [f"--maxfail={maxfail}", f"--tb={self.config.option.tbstyle}"]
-        argv += ["-l"] if self.config.option.showlocals else []
+        argv += ["--clock", clock, "--log", str(self.kernel_log), "--", sys.executable, __file__, "--rootdir"]
+        argv += [str(config.rootpath), f"--basetemp={self.folder / 'tmp'}", f"@{self.folder / 'tests'}"]
+        argv += [f"--maxfail={most - session.testsfailed if most else 0}", f"--tb={config.option.tbstyle}"]
+        argv += ["-l"] if config.option.showlocals else []
         with (self.folder / "pytest.log").open("wb") as words:
-            guest = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=words, cwd=self.config.rootpath
+            self._process = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=words, cwd=config.rootpath
             )
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
+
+    def __enter__(self) -> Guest:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
         try:
-            assert guest.stdout is not None
-            for line in lines(guest.stdout, self._patience()):
-                yield json.loads(line)
-        finally:
-            guest.terminate()
-            try:
-                guest.wait(END_DEADLINE_S)
-            except subprocess.TimeoutExpired:  # it hangs, and dies with its controller
-                guest.kill()
-                guest.wait()
+            self._process.wait(END_DEADLINE_S)
+        except subprocess.TimeoutExpired:  # it hangs, and dies with its controller
+            self._process.kill()
+            self._process.wait()
+        self._listener.join()
 
-    def _patience(self) -> float:
-        """The longest silence, in seconds: pytest-timeout inside has had its say by then."""
-        return START_DEADLINE_S + float(self.config.getini("timeout") or 300)
+    def _listen(self) -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout as stream:
+            for line in stream:
+                self._heard.put((time.monotonic(), line))
+        self._heard.put((time.monotonic(), b""))
 
-    def _last_words(self) -> str:
+    def events(self) -> Iterator[tuple[float, dict[str, Any]]]:
+        """What it tells, and when (monotonic clock, seconds), until it ends or is silent for too long."""
+        with contextlib.suppress(queue.Empty):
+            while (heard := self._heard.get(timeout=self._patience_s))[1]:
+                yield heard[0], json.loads(heard[1])
+
+    def panicked(self) -> bool:
+        return self.kernel_log.exists() and "Kernel panic" in self.kernel_log.read_text(errors="replace")
+
+    def last_words(self) -> str:
         return "".join(
             f"\n--- {path} ends with\n" + "\n".join(path.read_text(errors="replace").splitlines()[-15:])
-            for path in (self.folder / "pytest.log", self.folder / "kernel.log")
+            for path in (self.folder / "pytest.log", self.kernel_log)
             if path.exists()
         )
 
@@ -178,19 +206,6 @@ def new_folder(parent: Path) -> Path:
             (parent / str(number)).mkdir()
             break
     return parent / str(number)
-
-
-def lines(stream: IO[bytes], patience_s: float) -> Iterator[bytes]:
-    """Lines as they come, until the stream ends or is silent for too long."""
-    with selectors.DefaultSelector() as selector:
-        selector.register(stream, selectors.EVENT_READ)
-        rest = b""
-        while selector.select(patience_s):
-            data = os.read(stream.fileno(), 65536)
-            if not data:
-                return
-            *whole, rest = (rest + data).split(b"\n")
-            yield from whole
 
 
 class Teller:
