@@ -21,12 +21,27 @@ class AccessAddress:
     pcscf: str
 
 
+# What may happen to an access by itself; after one of LOSSES nothing gets through any more.
+Happening = Literal[
+    "carrier-lost",
+    "carrier-back",
+    "context-lost",  # its PDP context was deactivated
+    "service-lost",  # it is no longer registered in its network
+    "modem-gone",  # it has left the bus
+    "modem-back",
+    "signal-low",
+    "signal-back",
+]
+LOSSES: frozenset[Happening] = frozenset({"carrier-lost", "context-lost", "service-lost", "modem-gone"})
+
+
 @dataclass(frozen=True)
 class AccessEvent:
-    """Something that happened to an access network by itself."""
+    """Something that happened to an access network by itself; `detail` in the words of who told it."""
 
     access: str
-    what: Literal["carrier-lost", "carrier-back"]
+    what: Happening
+    detail: str = ""
 
 
 @dataclass(frozen=True)

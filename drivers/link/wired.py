@@ -29,6 +29,7 @@ from drivers.link.interfaces import (
 )
 from drivers.link.netlink import Netlink, attributes, encode
 from drivers.protocols import AccessAddress, AccessEvent
+from drivers.waiting import within
 
 RTM_GETLINK = 18
 RTNLGRP_LINK, RTNLGRP_IPV6_IFADDR = 1, 9
@@ -80,6 +81,10 @@ class WiredAccess:
 
     async def detach(self) -> None:
         """Device down; addresses, routes and rules gone."""
+        self.leave()
+
+    def leave(self) -> None:
+        """The same.  Raises DriverError where the device is gone; the rules are then gone too."""
         self._carrier = None
         self._netlink.batch(self._down)
 
@@ -103,15 +108,13 @@ class WiredAccess:
         deadline = loop.time() + DEADLINE_S
         while not told():
             self._news.clear()
-            try:
-                await asyncio.wait_for(self._news.wait(), CHECK_S)
-            except TimeoutError as late:
-                if asked():
-                    return
-                if loop.time() >= deadline:
-                    mend = "plug the cable in, or restore the access"
-                    where = f"access {self.name}"
-                    raise DriverError(f"no {what} within {DEADLINE_S:g} s", where=where, mend=mend) from late
+            if await within(self._news, CHECK_S):
+                continue
+            if asked():
+                return
+            if loop.time() >= deadline:
+                mend = "plug the cable in, or restore the access"
+                raise DriverError(f"no {what} within {DEADLINE_S:g} s", where=f"access {self.name}", mend=mend)
 
     def _notified(self) -> None:
         for kind, payload in self._events.notifications():

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from drivers.link import devices
 from drivers.modem.pty import PseudoPort
 from drivers.virtual import nic
 from drivers.virtual.acm import AcmPort
@@ -105,7 +106,7 @@ class UsbBody:
         return FunctionFsPort(self._gadget.at_folder, model.at_interface, listener.received, listener.opened)
 
     def _place(self, plan: NicPlan) -> nic.GadgetNic:
-        nic.move(self._gadget.nic(), plan.namespace, plan.name)
+        devices.move(self._gadget.nic(), plan.namespace, plan.name, index=plan.index)
         return nic.GadgetNic(plan.name, plan.namespace, plan.addresses)
 
     def _changed(self, state: str) -> None:

@@ -21,11 +21,15 @@ Form = Literal["usb", "pty"]
 
 @dataclass(frozen=True)
 class NicPlan:
-    """Where the gadget's end of the network device goes, and the network's own addresses on it."""
+    """Where the gadget's end of the network device goes, and the network's own addresses on it.
+
+    `index` is the number that it shall have there; 0 leaves it to the kernel.
+    """
 
     namespace: str
     name: str
     addresses: tuple[str, ...] = ()
+    index: int = 0
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ class StickPlan:
             values["model"] = model(values["model"])
             values["subscription"] = _subscription(values.pop("sim", None))
             nic = values.get("nic")
-            values["nic"] = NicPlan(nic["namespace"], nic["name"], tuple(nic.get("addresses", ()))) if nic else None
+            values["nic"] = NicPlan(**{**nic, "addresses": tuple(nic.get("addresses", ()))}) if nic else None
             values["pdns"] = {apn.lower(): bearer(one) for apn, one in values.get("pdns", {}).items()}
             values["cell"] = Cell(**values.get("cell", {}))
             return cls(**values)

@@ -20,6 +20,15 @@ class TriggerKind(StrEnum):
 
     CARRIER_LOSS = "carrier-loss"  # the link goes down and the kernel says so
     BLACKHOLE = "blackhole"  # packets just vanish; the UE notices by media silence
+    # Of an access by a modem:
+    STICK_PULLED = "stick-pulled"  # out of its port
+    USB_PORT_DISABLED = "usb-port-disabled"  # to this machine the same, but the stick has its power
+    COVERAGE_LOSS = "coverage-loss"  # its cells are gone
+    SIGNAL_LOW = "signal-low"  # the signal falls below the topology's threshold, and nothing is lost yet
+    CONTEXT_DEACTIVATED = "context-deactivated"  # by the network
+    NETWORK_DETACH = "network-detach"  # the network ends the registration
+    CONTEXT_GIVEN_UP = "context-given-up"  # by the UE
+    AIRPLANE_MODE = "airplane-mode"  # the user switches the radio off
 
 
 class Direction(StrEnum):

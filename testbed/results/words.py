@@ -28,7 +28,18 @@ PROCEDURE = {
     Procedure.MAKE_BEFORE_BREAK: "make before break",
     Procedure.RELEASE7: "release 7: the call is lost and dialled again",
 }
-TRIGGER = {TriggerKind.CARRIER_LOSS: "loss of carrier", TriggerKind.BLACKHOLE: "a black hole"}
+TRIGGER = {
+    TriggerKind.CARRIER_LOSS: "loss of carrier",
+    TriggerKind.BLACKHOLE: "a black hole",
+    TriggerKind.STICK_PULLED: "its stick was pulled out",
+    TriggerKind.USB_PORT_DISABLED: "its USB port was disabled",
+    TriggerKind.COVERAGE_LOSS: "loss of coverage",
+    TriggerKind.SIGNAL_LOW: "a weak signal",
+    TriggerKind.CONTEXT_DEACTIVATED: "the network deactivated its context",
+    TriggerKind.NETWORK_DETACH: "detach by the network",
+    TriggerKind.CONTEXT_GIVEN_UP: "the UE deactivated its context",
+    TriggerKind.AIRPLANE_MODE: "airplane mode",
+}
 # What the files of a run are, by their path; the first pattern that matches tells.
 ARTIFACTS = (
     ("captures/ue.pcapng", "what passed the UE"),

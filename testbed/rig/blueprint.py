@@ -96,8 +96,10 @@ def draw(plan: Plan, descriptors: Mapping[str, int]) -> Blueprint:
     nodes = _nodes(plan)
     blueprint.cables[BACKBONE] = [bridge(BRIDGE, BRIDGE_INDEX, _mac(0, 0)), *_backbone_cables(nodes, descriptors)]
     for number, access in enumerate(plan.accesses.values(), 1):
+        if access.modem is not None:  # its stick brings both ends (testbed.rig.sticks)
+            continue
         device = FIRST_FAR_INDEX + plan.ues[access.ue].accesses.index(access.name)
-        near = CableEnd(UE_CABLE, UE_CABLE_INDEX, _mac(2, number))
+        near = CableEnd(UE_CABLE, UE_CABLE_INDEX, cable_mac(number))
         far = CableEnd(access.name, device, _mac(3, number))  # down until the UE attaches
         blueprint.cables[access.namespace] = [cable(near, far, descriptors[access.ue])]
     for node in nodes:
@@ -127,6 +129,11 @@ def shaper(shaped: Shaped, netlink: Netlink, seed: int | None) -> NetemShaper:
 def subnet(address: AccessAddress) -> str:
     """The network that an access gives its UEs addresses from."""
     return str(ipaddress.ip_network(f"{address.address}/{address.prefix}", strict=False))
+
+
+def cable_mac(number: int) -> str:
+    """The hardware address of the n-th access's end towards its UE, from 1."""
+    return _mac(2, number)
 
 
 def _nodes(plan: Plan) -> list[_Node]:

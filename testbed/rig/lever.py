@@ -1,23 +1,33 @@
-"""The triggers of an access network: its cable cut, or its packets vanishing.
+"""What breaks an access network and mends it: its cable, its packets, and where there is one its modem.
 
 A lever is made when the rig is brought up and acts at once: its socket is open, its messages are encoded.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from drivers.link.interfaces import switch
 from drivers.link.netlink import Netlink
+from testbed.errors import UsageError
 from testbed.rig.blueprint import UE_CABLE_INDEX, shaper, uplink_and_downlink
 from testbed.topology.plan import AccessPlan
 
+if TYPE_CHECKING:
+    from testbed.rig.sticks import RigStick
+
+Deed = Callable[[], None]
+
 
 class AccessLever:
-    """Acts on one access; `netlink` is a socket in its namespace.  Each call returns when the kernel has done it."""
+    """Acts on one access; `netlink` is a socket in its namespace.  Each call returns when it is done."""
 
-    def __init__(self, access: AccessPlan, netlink: Netlink, seed: int | None = None) -> None:
-        self._netlink = netlink
+    def __init__(
+        self, access: AccessPlan, netlink: Netlink, seed: int | None = None, stick: RigStick | None = None
+    ) -> None:
+        self._netlink, self._name = netlink, access.name
         self._cut = [switch(UE_CABLE_INDEX, False, f"cable of {access.name}")]
         self._restore = [switch(UE_CABLE_INDEX, True, f"cable of {access.name}")]
         shaped = uplink_and_downlink(access)
@@ -25,6 +35,19 @@ class AccessLever:
         pairs = list(zip(shapers, shaped, strict=True))
         self._blackhole = [shaper.request(replace(one.shape, loss_percent=100.0)) for shaper, one in pairs]
         self._clear = [shaper.request(one.shape) for shaper, one in pairs]
+        self._deeds: Mapping[str, tuple[Deed, Deed]] = {
+            "carrier-loss": (self.cut, self.restore),
+            "blackhole": (self.blackhole, self.clear),
+            **(_of_stick(stick) if stick is not None else {}),
+        }
+
+    def trigger(self, kind: str) -> None:
+        """Have happened what a trigger is called by.  Raises UsageError where this access cannot."""
+        self._deed(kind)[0]()
+
+    def mend(self, kind: str) -> None:
+        """Have it over, as far as it does not pass by itself."""
+        self._deed(kind)[1]()
 
     def cut(self) -> None:
         """Carrier loss: the UE is told at once; what had passed the cable still arrives, nothing else does."""
@@ -41,3 +64,23 @@ class AccessLever:
     def clear(self) -> None:
         """End the blackhole; the link is as the topology says."""
         self._netlink.batch(self._clear)
+
+    def _deed(self, kind: str) -> tuple[Deed, Deed]:
+        if kind not in self._deeds:
+            mend = f"its triggers are {', '.join(self._deeds)}; the others are a modem's"
+            raise UsageError(f"{kind} cannot happen to it", where=f"access {self._name}", mend=mend)
+        return self._deeds[kind]
+
+
+def _of_stick(stick: RigStick) -> Mapping[str, tuple[Deed, Deed]]:
+    def passes() -> None:
+        """The UE gets over it by attaching again."""
+
+    return {
+        "stick-pulled": (stick.pull, stick.plug),
+        "usb-port-disabled": (lambda: stick.power(False), lambda: stick.power(True)),
+        "coverage-loss": (lambda: stick.cover(False), lambda: stick.cover(True)),
+        "signal-low": (lambda: stick.weaken(True), lambda: stick.weaken(False)),
+        "context-deactivated": (stick.deactivate, passes),
+        "network-detach": (stick.detach, passes),
+    }

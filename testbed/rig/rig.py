@@ -22,7 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import IO, TypeVar
+from typing import IO, TYPE_CHECKING, TypeVar
 
 from drivers.host import netns, sysctl
 from drivers.host.processes import VARIABLE
@@ -33,6 +33,9 @@ from testbed.rig.journal import Entry, Failure, Journal
 from testbed.rig.lever import AccessLever
 from testbed.rig.reservation import Reservation, check_name, state_folder
 from testbed.topology.plan import Plan
+
+if TYPE_CHECKING:
+    from testbed.rig.sticks import CardSecrets, RigStick
 
 T = TypeVar("T")
 Told = Callable[[str], None]
@@ -50,8 +53,18 @@ class Rig:
     of the thread that started them, and that one lives as long as the rig.
     """
 
-    def __init__(self, plan: Plan, name: str = "tb", state: Path | None = None, seed: int | None = None) -> None:
-        """From `seed` comes what the links draw, where the kernel can repeat it (`seeded` says so after bring-up)."""
+    def __init__(
+        self,
+        plan: Plan,
+        name: str = "tb",
+        state: Path | None = None,
+        seed: int | None = None,
+        cards: Mapping[str, CardSecrets] = {},
+    ) -> None:
+        """From `seed` comes what the links draw, where the kernel can repeat it (`seeded` says so after bring-up).
+
+        `cards` are those in the sticks, by access.
+        """
         self._seed = seed
         self.seeded = False
         self.plan, self.name = plan, check_name(name)
@@ -62,6 +75,7 @@ class Rig:
         self._thread = ThreadPoolExecutor(1, f"rig-{name}")
         self._netlinks: dict[str, Netlink] = {}
         self._levers: dict[str, AccessLever] = {}
+        self._sticks = _sticks(plan, name, cards)
         self._processes: list[subprocess.Popen[bytes]] = []
         self._started: list[tuple[subprocess.Popen[bytes], str]] = []
 
@@ -95,6 +109,10 @@ class Rig:
             self._announce()
             self._do(self._make_namespaces)
             told(f"{len(self._netlinks)} namespaces")
+            for stick in self._sticks:
+                stick.start(self.spawn)
+                self._journal.announce(stick.port_entry())
+                told(f"{stick} is plugged in")
             blueprint = self._do(self._connect)
             told(f"{sum(map(len, blueprint.cables.values())) - 1} cables, addresses and routes")
             self._do(self._shape, blueprint)
@@ -110,7 +128,7 @@ class Rig:
         return f"{self.name}-{host}"
 
     def lever(self, access: str) -> AccessLever:
-        """The triggers of an access network."""
+        """What breaks an access network and mends it."""
         if access not in self._levers:
             raise RigError(f"no access {access} that is up", where=f"rig {self.name}")
         return self._levers[access]
@@ -150,6 +168,8 @@ class Rig:
             self._undo(told)
 
     def _close(self) -> None:
+        for stick in self._sticks:
+            stick.stop()
         for netlink in self._netlinks.values():
             netlink.close()
         self._netlinks.clear()
@@ -180,7 +200,8 @@ class Rig:
         entries = [] if netns.folder_is_shared() else [Entry("namespace-folder", {"made": not netns.FOLDER.exists()})]
         names = [self.namespace(host) for host in self.plan.namespaces]
         entries.append(Entry("namespaces", {"names": names, "mark": self._mark}))
-        entries.append(Entry("processes", {"token": self._mark}))
+        entries += [entry for stick in self._sticks for entry in stick.entries()]
+        entries.append(Entry("processes", {"token": self._mark}))  # ended first: a stick's serves what it is made of
         self._journal.announce(*entries)
 
     def _make_namespaces(self) -> None:
@@ -208,8 +229,10 @@ class Rig:
             link = shaper(one, self._netlinks[one.namespace], self._seed)
             link.apply(one.shape)
             self.seeded = link.seeded
+        sticks = {stick.access.name: stick for stick in self._sticks}
         for access in self.plan.accesses.values():
-            self._levers[access.name] = AccessLever(access, self._netlinks[access.namespace], self._seed)
+            netlink = self._netlinks[access.namespace]
+            self._levers[access.name] = AccessLever(access, netlink, self._seed, sticks.get(access.name))
 
     def _spawn(
         self,
@@ -237,6 +260,15 @@ class Rig:
         self._processes.append(process)
         self._started.append((process, namespace))
         return process
+
+
+def _sticks(plan: Plan, rig: str, cards: Mapping[str, CardSecrets]) -> list[RigStick]:
+    if not plan.modems:
+        return []
+    from testbed.rig.sticks import RigStick  # with it come serial ports and a firmware, which few rigs need
+
+    numbers = {access: number for number, access in enumerate(plan.accesses, 1)}
+    return [RigStick(rig, plan.accesses[one], numbers[one], cards[one]) for one in plan.modems]
 
 
 def _not_undone(name: str, failures: Sequence[Failure]) -> RigError:

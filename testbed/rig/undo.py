@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from drivers.host import mounts, netns, processes
+from drivers.modem import usb_port
 from drivers.virtual import gadget
 
 PATIENCE_S = 5.0  # from SIGTERM to SIGKILL
@@ -107,6 +108,16 @@ class UsbGadget:
         return gadget.undo(values)
 
 
+class DisabledUsbPort:
+    """`{"usb_path": ...}`: the port that a stick sits in, which a trigger switches off (drivers.modem.usb_port)."""
+
+    def there(self, values: Values) -> list[str]:
+        return usb_port.there(values)
+
+    def undo(self, values: Values) -> list[str]:
+        return usb_port.undo(values)
+
+
 class RadioLever:
     """`{"lever": ..., "states": ...}`: an attenuator, relay or power switch that is put back (drivers.rf.safe)."""
 
@@ -129,4 +140,5 @@ KINDS: Mapping[str, Kind] = {
     "folder": Folder(),
     "radio-lever": RadioLever(),
     "usb-gadget": UsbGadget(),
+    "usb-port": DisabledUsbPort(),
 }

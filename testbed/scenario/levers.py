@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from testbed.errors import ProductFailure, RigError
@@ -40,6 +40,30 @@ class Markers:
         self._socket.close()
 
 
+# What a UE does to its own modem, as orders to it: the trigger, and what mends it.
+UES_OWN: Mapping[TriggerKind, tuple[dict[str, Any], dict[str, Any] | None]] = {
+    TriggerKind.AIRPLANE_MODE: ({"verb": "airplane", "on": True}, {"verb": "airplane", "on": False}),
+    TriggerKind.CONTEXT_GIVEN_UP: ({"verb": "give-up-context"}, None),
+}
+
+
+async def break_access(rig: Rig, ue: UeHandle, access: str, kind: TriggerKind) -> None:
+    """Have a trigger happen to an access of this UE."""
+    if own := UES_OWN.get(kind):
+        await ue.order(access=access, **own[0])
+    else:
+        rig.lever(access).trigger(kind)
+
+
+async def mend_access(rig: Rig, ue: UeHandle, access: str, kind: TriggerKind) -> None:
+    """Have it over, as far as it does not pass by itself."""
+    if own := UES_OWN.get(kind):
+        if own[1] is not None:
+            await ue.order(access=access, **own[1])
+    else:
+        rig.lever(access).mend(kind)
+
+
 class Levers:
     """One run's."""
 
@@ -48,33 +72,33 @@ class Levers:
         self._armed: dict[str, Arm] = {}
         self.measured: list[PlannedHandoff] = []
         self.broken: set[str] = set()  # daemons that a step has stopped or killed
+        self._pulled: dict[str, TriggerKind] = {}  # by access: what happened to it last
 
     async def arm(self, ue: UeHandle, arm: Arm) -> None:
         await ue.arm(arm.from_, HandoffOrder(arm.to, arm.register_, arm.sessions, arm.silence_ms, arm.patience_s))
         self._armed[ue.name] = arm
 
-    def pull(self, access: str, kind: TriggerKind) -> None:
+    async def pull(self, access: str, kind: TriggerKind, ues: Mapping[str, UeHandle]) -> None:
         """Break an access.  The marker goes first: what follows it is the handoff's, the microseconds between too.
 
         It is a `trigger` where the UE will hand over by itself and that is to be measured.
         """
-        lever = self._rig.lever(access)
-        act = lever.cut if kind is TriggerKind.CARRIER_LOSS else lever.blackhole
-        arm = self._armed.get(self._plan.accesses[access].ue)
-        if arm is not None and arm.ue == MOVING and arm.measured and arm.from_ == access:
+        owner = self._plan.accesses[access].ue
+        arm = self._armed.get(owner)
+        measured = arm is not None and arm.ue == MOVING and arm.measured and arm.from_ == access
+        if arm is not None and measured:
             self.measured.append(self._planned(arm, kind))
-            self._markers.mark("trigger", access=access, kind=str(kind))
-            act()
+        self._markers.mark("trigger" if measured else "access-broken", access=access, kind=str(kind))
+        await break_access(self._rig, ues[owner], access, kind)
+        if kind is not TriggerKind.BLACKHOLE:  # which is cleared by a word of its own
+            self._pulled[access] = kind
+        if measured:
             self._told(Progress("trigger", "done", f"{kind} on {access}"))
-        else:
-            self._markers.mark("access-broken", access=access, kind=str(kind))
-            act()
 
-    def mend(self, access: str) -> None:
-        self._rig.lever(access).restore()
-
-    def clear(self, access: str) -> None:
-        self._rig.lever(access).clear()
+    async def mend(self, access: str, ues: Mapping[str, UeHandle], kind: TriggerKind | None = None) -> None:
+        """Undo what a trigger did to an access: `kind`, or what happened to it last."""
+        kind = kind or self._pulled.get(access, TriggerKind.CARRIER_LOSS)
+        await mend_access(self._rig, ues[self._plan.accesses[access].ue], access, kind)
 
     async def outcome(self, ue: UeHandle, within_s: float) -> tuple[Arm, dict[str, Any]]:
         """How the armed handoff of a UE ended."""

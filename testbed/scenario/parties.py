@@ -7,13 +7,14 @@ import secrets
 import uuid
 from pathlib import Path
 
+from drivers.virtual.models import MODELS
 from testbed.core.subscribers import Subscriber, SubscriberStore
 from testbed.measure.words import Procedure
 from testbed.scenario.common import FAR, MOVING, Common
 from testbed.scenario.model import Scenario
-from testbed.topology.plan import Plan
+from testbed.topology.plan import AccessPlan, ModemPlan, Plan
 from testbed.ue.config import Subscription, UeConfig
-from testbed.ue.setup import AccessSetup, HandoffOrder, UeSetup
+from testbed.ue.setup import AccessSetup, HandoffOrder, ModemSetup, UeSetup
 
 __all__ = ["FAR", "MOVING", "handoff_order", "subscribers", "ue_setup"]
 
@@ -62,13 +63,18 @@ def ue_setup(
         ealg=scenario.ealg,
         seed=seed,
     )
-    accesses = tuple(
-        AccessSetup(
-            access, access, plan.accesses[access].table, plan.accesses[access].addresses, plan.accesses[access].info
-        )
-        for access in ue.accesses
-    )
-    return UeSetup(config, accesses, scenario.ip, str(keys) if keys else None)
+    accesses = tuple(_access_setup(plan.accesses[access]) for access in ue.accesses)
+    return UeSetup(config, accesses, scenario.ip, str(keys) if keys else None, ue.card)
+
+
+def _access_setup(access: AccessPlan) -> AccessSetup:
+    modem = None if access.modem is None else _modem_setup(access.modem)
+    return AccessSetup(access.name, access.name, access.table, access.addresses, access.info, modem)
+
+
+def _modem_setup(modem: ModemPlan) -> ModemSetup:
+    port = f"serial:{modem.serial}:{MODELS[modem.model].at_interface}"
+    return ModemSetup(port, modem.apn, modem.mac, modem.low_dbm)
 
 
 def handoff_order(scenario: Scenario, new: str) -> HandoffOrder:

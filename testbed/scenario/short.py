@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 
 from testbed.scenario.common import FAR, MOVING
 from testbed.scenario.growth import Sample, everything, grown, tell
-from testbed.scenario.levers import Markers
+from testbed.scenario.levers import Markers, break_access, mend_access
 from testbed.scenario.model import Scenario
 from testbed.scenario.parties import handoff_order
 from testbed.scenario.progress import Progress, Told, tell_steps
@@ -63,7 +63,7 @@ class ShortForm:
         for number in range(1, total + 1):
             await self._handoff(old, new)
             if number < total:
-                self._mend(old)
+                await mend_access(self._site.rig, self._ues[MOVING], old, self._scenario.trigger)
             old, new = new, old
             if number == warm < total:
                 before = await self._everything(begun)
@@ -78,31 +78,24 @@ class ShortForm:
         """What may not grow."""
         return await everything(self._site.rig, self._ues, self._site.core, time.monotonic() - begun)
 
-    def _mend(self, access: str) -> None:
-        """What the trigger broke works again, for the way back."""
-        lever = self._site.rig.lever(access)
-        (lever.restore if self._scenario.trigger == "carrier-loss" else lever.clear)()
-
     async def _handoff(self, old: str, new: str) -> None:
         order = handoff_order(self._scenario, new)
         if self._scenario.make_before_break:
             with self._stage("session", f"moved to {new} while {old} still works"):
                 await self._ues[MOVING].handoff(old, order)
                 await asyncio.sleep(self._scenario.settle_s)
-            self._trigger(old)
+            await self._trigger(old)
         else:
             await self._ues[MOVING].arm(old, order)
-            self._trigger(old)
+            await self._trigger(old)
             outcome = await self._ues[MOVING].order("wait-handoff", deadline_s=HANDOFF_DEADLINE_S)
             tell_steps(outcome["steps"], self._told)
         await asyncio.sleep(self._scenario.tail_s)
 
-    def _trigger(self, access: str) -> None:
+    async def _trigger(self, access: str) -> None:
         """The marker goes first: what follows it is the handoff's, the few microseconds between them too."""
-        lever = self._site.rig.lever(access)
-        act: Callable[[], None] = lever.cut if self._scenario.trigger == "carrier-loss" else lever.blackhole
         self._markers.mark("trigger", access=access, kind=str(self._scenario.trigger))
-        act()
+        await break_access(self._site.rig, self._ues[MOVING], access, self._scenario.trigger)
         self._told(Progress("trigger", "done", f"{self._scenario.trigger} on {access}"))
 
     def _stage(self, stage: str, text: str) -> AbstractContextManager[None]:

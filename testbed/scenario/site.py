@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from testbed.core.core import Core, CoreOptions
 from testbed.core.subscribers import Subscriber
@@ -11,6 +13,9 @@ from testbed.rig.rig import Rig
 from testbed.scenario.common import Common
 from testbed.scenario.parties import subscribers
 from testbed.topology.plan import Plan
+
+if TYPE_CHECKING:
+    from testbed.rig.sticks import CardSecrets
 
 CORE_DEADLINE_S = 30.0
 
@@ -33,14 +38,27 @@ class Site:
     def __init__(self, scenario: Common, plan: Plan, folder: Path, options: RunOptions) -> None:
         self.plan = plan
         self.played = 0  # scenarios that were carried out here before
-        self.rig = Rig(plan, options.rig, options.state, scenario.seed)
         self.subscriptions: dict[str, Subscriber] = subscribers(plan, scenario.seed, options.subscribers)
+        self.rig = Rig(plan, options.rig, options.state, scenario.seed, cards(plan, self.subscriptions))
         known = tuple(self.subscriptions.values())
         self.core = Core(plan, folder, self.rig, core_options(scenario, options), known)
 
     def core_ready(self) -> None:
         """Wait until the core that was started serves; RigError when it does not."""
         self.core.wait_ready(CORE_DEADLINE_S)
+
+
+def cards(plan: Plan, subscriptions: Mapping[str, Subscriber]) -> dict[str, CardSecrets]:
+    """The card in each stick, by access: that of the UE whose access it is."""
+    if not plan.modems:
+        return {}
+    from testbed.rig.sticks import CardSecrets
+
+    owners = {access: subscriptions[plan.accesses[access].ue] for access in plan.modems}
+    return {
+        access: CardSecrets(owner.impi, owner.impus, plan.domain, owner.k, owner.opc, owner.sqn)
+        for access, owner in owners.items()
+    }
 
 
 def core_options(scenario: Common, options: RunOptions) -> CoreOptions:

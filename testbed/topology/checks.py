@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from itertools import combinations
 
+from drivers.virtual.models import MODELS
 from testbed.topology.addresses import FAMILIES, LONGEST_PREFIX, Address, Addresses, Network, addresses, is_given
 from testbed.topology.faults import Complaint, KeyPath, nearest
-from testbed.topology.model import Topology
+from testbed.topology.model import ModemAccess, Topology
 from testbed.topology.plan import BACKBONE, NETWORK_LINK, SERVER_DEVICE, UE_CABLE
 
 RESERVED = (BACKBONE, UE_CABLE, NETWORK_LINK, SERVER_DEVICE, "lo", "all", "default", "br0", "bridge")
@@ -89,6 +90,18 @@ def _ues(topology: Topology) -> Iterator[Complaint]:
         if access not in owner:
             mend = f"list it in the accesses of a UE ({', '.join(topology.ues)}), or remove it"
             yield Complaint(("accesses", access), "no UE has this access", mend, True)
+
+
+def _modems(topology: Topology) -> Iterator[Complaint]:
+    for name, access in topology.accesses.items():
+        if isinstance(access, ModemAccess) and access.stick not in MODELS:
+            mend = nearest(access.stick, list(MODELS), "the models are")
+            yield Complaint(("accesses", name, "stick"), f"there is no virtual stick `{access.stick}`", mend)
+    for name, ue in topology.ues.items():
+        modems = [each for each in ue.accesses if isinstance(topology.accesses.get(each), ModemAccess)]
+        if ue.card is not None and ue.card not in modems:
+            mend = nearest(ue.card, modems, f"the modems of `{name}` are") if modems else "give it one, or leave it out"
+            yield Complaint(("ues", name, "card"), f"`{ue.card}` is no modem of this UE", mend)
 
 
 def _identities(topology: Topology) -> Iterator[Complaint]:
@@ -224,6 +237,7 @@ RULES: tuple[Callable[[Topology], Iterator[Complaint]], ...] = (
     _names,
     _servers,
     _ues,
+    _modems,
     _identities,
     _delays,
     _subnets,

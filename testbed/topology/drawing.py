@@ -83,7 +83,8 @@ def _link(canvas: Canvas, x: int, y: int, length: int, access: AccessPlan, name_
 
 
 def _label(access: AccessPlan) -> str:
-    return f" {quality_words(access.shape)} "
+    by = f"{access.modem.model}, " if access.modem else ""
+    return f" {by}{quality_words(access.shape)} "
 
 
 def quality_words(shape: Shape) -> str:

@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from drivers.virtual.models import MODELS
+
 LONGEST_DELAY_MS = 60_000
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$", max_length=15)]
 Domain = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$")]
@@ -76,8 +78,31 @@ class WiredAccess(Access):
         return False
 
 
-# With a second kind this becomes a union that `kind` tells apart: Annotated[A | B, Field(discriminator="kind")].
-AnyAccess = WiredAccess
+class ModemAccess(Access):
+    """An LTE modem on USB, here a virtual stick; behind it lies the same router of the access as behind a cable."""
+
+    kind: Literal["modem"]
+    stick: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+$")] = Field(
+        description=f"The model of the virtual stick: {', '.join(MODELS)}."
+    )
+    apn: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.-]+$", max_length=100)] = Field(
+        default="ims", description="Access point name of the PDN connection (TS 23.003 9.1)."
+    )
+    low_dbm: float | None = Field(
+        default=None, ge=-140, le=-44, description="RSRP below which the UE is told that the signal is low."
+    )
+    access_type: str = Field(
+        default="3GPP-E-UTRAN-FDD",
+        pattern=r"^[A-Za-z0-9.-]+$",
+        description="What the UE calls it in P-Access-Network-Info (TS 24.229 7.2A.4).",
+    )
+
+    @property
+    def is_physical(self) -> bool:
+        return False
+
+
+AnyAccess = Annotated[WiredAccess | ModemAccess, Field(discriminator="kind")]
 
 
 class Server(Strict):
@@ -103,6 +128,10 @@ class Ue(Strict):
         default=[],
         min_length=1,
         description="Instead of impus: several implicit registration sets, each as impus would be.",
+    )
+    card: Name | None = Field(
+        default=None,
+        description="The access whose modem holds the UE's card, which then computes AKA; software when not given.",
     )
 
     @property

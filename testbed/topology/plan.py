@@ -23,6 +23,19 @@ SIP_PORT = 5060
 
 
 @dataclass(frozen=True)
+class ModemPlan:
+    """The LTE modem that an access network is reached by: a virtual stick; its far end is the access's `ue0`."""
+
+    model: str
+    serial: str  # by which its AT port is found, under whatever name it comes back
+    apn: str
+    mac: str  # of its network device at the UE
+    imei: str
+    imsi: str  # of the card in it
+    low_dbm: float | None = None  # RSRP below which the signal is called low
+
+
+@dataclass(frozen=True)
 class AccessPlan:
     """An access network: a namespace of its own that routes between one UE and the backbone."""
 
@@ -34,6 +47,7 @@ class AccessPlan:
     table: int  # the UE's routing table for it
     shape: Shape  # each way
     info: str = "IEEE-802.3"  # P-Access-Network-Info (TS 24.229 7.2A.4)
+    modem: ModemPlan | None = None  # None: a cable
 
     @property
     def namespace(self) -> str:
@@ -63,6 +77,7 @@ class UePlan:
     impi: str
     impus: tuple[str, ...]  # of all sets, in their order
     implicit_sets: tuple[tuple[str, ...], ...]  # of each, the first is registered explicitly and the others follow it
+    card: str | None = None  # the access whose modem computes AKA; None: software does
 
 
 @dataclass(frozen=True)
@@ -83,6 +98,11 @@ class Plan:
         """All of them, the backbone first."""
         accesses = (access.namespace for access in self.accesses.values())
         return (BACKBONE, *accesses, *self.servers, *self.ues)
+
+    @property
+    def modems(self) -> Mapping[str, ModemPlan]:
+        """By their accesses."""
+        return {name: access.modem for name, access in self.accesses.items() if access.modem is not None}
 
     def server(self, role: str) -> ServerPlan:
         """The only server of a role (scscf, hss)."""

@@ -6,10 +6,12 @@ from itertools import chain
 
 from drivers.protocols import AccessAddress, Family, Shape
 from testbed.topology.addresses import FAMILIES, Addresses, addresses
-from testbed.topology.model import AnyAccess, Topology
-from testbed.topology.plan import AccessPlan, Plan, ServerPlan, UePlan
+from testbed.topology.model import Access, ModemAccess, Topology, WiredAccess
+from testbed.topology.plan import AccessPlan, ModemPlan, Plan, ServerPlan, UePlan
 
 FIRST_TABLE = 101  # routing tables 0, 253-255 are the kernel's own
+TEST_IMEI = 35693803564380  # without its check digit (TS 23.003 6.2.1); the number of the access is added
+TEST_IMSI = 1010000000000  # PLMN 001 01, of test networks; 15 digits
 
 
 def make_plan(topology: Topology) -> Plan:
@@ -33,7 +35,7 @@ def make_plan(topology: Topology) -> Plan:
             for name, server in topology.servers.items()
         },
         ues={
-            name: UePlan(name, tuple(ue.accesses), ue.impi, tuple(chain.from_iterable(ue.sets)), ue.sets)
+            name: UePlan(name, tuple(ue.accesses), ue.impi, tuple(chain.from_iterable(ue.sets)), ue.sets, ue.card)
             for name, ue in topology.ues.items()
         },
         backbone_prefix={family: found[family].backbone.prefixlen for family in FAMILIES},
@@ -41,7 +43,9 @@ def make_plan(topology: Topology) -> Plan:
     )
 
 
-def _access(name: str, access: AnyAccess, ue: str, table: int, found: dict[Family, Addresses]) -> AccessPlan:
+def _access(name: str, access: Access, ue: str, table: int, found: dict[Family, Addresses]) -> AccessPlan:
+    assert isinstance(access, WiredAccess | ModemAccess)
+    number = table - FIRST_TABLE + 1
     return AccessPlan(
         name=name,
         ue=ue,
@@ -51,7 +55,22 @@ def _access(name: str, access: AnyAccess, ue: str, table: int, found: dict[Famil
         table=table,
         shape=Shape(access.delay_ms, access.jitter_ms, access.loss_percent),
         info=access.access_type,
+        modem=_modem(access, number) if isinstance(access, ModemAccess) else None,
     )
+
+
+def _modem(access: ModemAccess, number: int) -> ModemPlan:
+    """The n-th access's: every identity follows from its place."""
+    mac = f"02:00:00:03:{number >> 8:02x}:{number & 0xFF:02x}"
+    imei, imsi = _with_check_digit(str(TEST_IMEI + number)), f"{TEST_IMSI + number:015d}"
+    return ModemPlan(access.stick, f"testbed{number:04d}", access.apn, mac, imei, imsi, access.low_dbm)
+
+
+def _with_check_digit(digits: str) -> str:
+    """An IMEI's last digit (Luhn; TS 23.003 annex B)."""
+    doubled = (int(digit) * (1 + place % 2) for place, digit in enumerate(reversed(digits), 1))
+    total = sum(value // 10 + value % 10 for value in doubled)
+    return f"{digits}{-total % 10}"
 
 
 def _address(name: str, pcscf: str, found: Addresses) -> AccessAddress:

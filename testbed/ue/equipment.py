@@ -8,21 +8,22 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from drivers.link.wired import WiredAccess
 from drivers.protocols import AccessEvent
-from testbed.errors import ProductFailure, UsageError
+from testbed.errors import ProductFailure
 from testbed.ims.aka import SoftwareSim
 from testbed.ims.message import Request
 from testbed.ims.timers import Timers
 from testbed.ims.transaction import ServerKey
+from testbed.ue.accesses import Accesses
 from testbed.ue.calls import ALLOW, Calls
 from testbed.ue.connection import ImsConnection, Move
 from testbed.ue.connections import Connections
 from testbed.ue.markers import Markers
 from testbed.ue.media import Media
+from testbed.ue.own_card import CardOrCopy
 from testbed.ue.registration import Registrar, Wish
 from testbed.ue.security import SecuritySet
-from testbed.ue.setup import AccessSetup, UeSetup
+from testbed.ue.setup import UeSetup
 from testbed.ue.stack import SipStack
 from testbed.ue.subscription import RegEvents
 from testbed.ue.transport import Flow
@@ -43,46 +44,43 @@ class UserEquipment:
         self.stack = SipStack(Timers.ims() if setup.radio_timers else Timers.rfc3261(), rng)
         self.stack.handler = self
         subscription = setup.config.subscription
-        usim = SoftwareSim(subscription.k, subscription.opc, subscription.sqn)
+        self.accesses = Accesses(setup, self._on_access_event)
+        copy = SoftwareSim(subscription.k, subscription.opc, subscription.sqn)
+        usim = CardOrCopy(self.accesses, setup.card, copy, told) if setup.card else copy
         self.registrar = Registrar(self.stack, usim, rng, self._on_keys)
         self.connections = Connections(setup, self.stack, self.registrar, self.markers, told, self._on_ended)
         self.calls = Calls(self.stack, self.media, rng, self._on_call, self._newest)
         self.reg_events = RegEvents(self.stack, rng, told, self.connections.on_reg_event, self._newest)
         self.on_access_event: Callable[[AccessEvent], None] | None = None
         self.on_media_silence: Callable[[float], None] | None = None
-        self._accesses: dict[str, WiredAccess] = {}
         self.unprotected = 0  # requests that reached us outside any SA and were not answered
 
     def start(self) -> None:
         """Open the devices and start the media process."""
-        for access in self.setup.accesses:
-            wired = WiredAccess(access.name, access.device, access.table, access.addresses)
-            wired.watch(self._on_access_event)
-            self._accesses[access.name] = wired
+        self.accesses.open()
         self.media.start()
 
     async def stop(self) -> None:
         """End everything; the network is not told."""
         self.connections.close()
         await self.media.stop()
-        for access in self._accesses.values():
-            access.close()
+        self.accesses.close()
         self.markers.close()
 
     # Accesses and connections
 
     async def attach(self, access: str) -> None:
         """Get on an access network."""
-        await self._access(access).attach()
+        await self.accesses.attach(access)
         self.markers.mark("access-up", access=access)
 
     async def detach(self, access: str) -> None:
         """Leave an access network."""
-        await self._access(access).detach()
+        await self.accesses.detach(access)
 
     def has_carrier(self, access: str) -> bool:
         """Whether an access that we are on has a carrier."""
-        return self._access(access).carrier
+        return self.accesses.has_carrier(access)
 
     async def register(
         self,
@@ -107,24 +105,12 @@ class UserEquipment:
         leaving = tuple(self.connections.find(name).contact for name in drop or ())
         expires = config.expires_s if expires_s is None else expires_s
         wish = Wish(impu or config.subscription.impus[0], move, leaving, expires, changes or {}, answer)
-        return await self.connections.register(self.access(access), wish, **how)
+        return await self.connections.register(self.accesses.known(access), wish, **how)
 
     def leave(self, access: str) -> None:
         """End the connections over an access and close their media; the network is not told."""
         for connection in [each for each in self.connections.all if each.access.name == access]:
             self.connections.end(connection)
-
-    def access(self, name: str) -> AccessSetup:
-        """What is known of an access.  Raises UsageError when there is none of this name."""
-        for access in self.setup.accesses:
-            if access.name == name:
-                return access
-        known = ", ".join(access.name for access in self.setup.accesses)
-        raise UsageError(f"no access {name!r}", where=f"UE {self.setup.config.name}", mend=f"one of {known}")
-
-    def _access(self, name: str) -> WiredAccess:
-        self.access(name)
-        return self._accesses[name]
 
     def _newest(self) -> ImsConnection | None:
         return self.connections.newest
@@ -134,7 +120,7 @@ class UserEquipment:
         self.reg_events.forget(connection)
 
     def _on_access_event(self, event: AccessEvent) -> None:
-        self.told("access", {"access": event.access, "what": event.what})
+        self.told("access", {"access": event.access, "what": event.what, "detail": event.detail})
         if self.on_access_event:
             self.on_access_event(event)
 

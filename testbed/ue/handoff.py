@@ -20,7 +20,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from drivers.protocols import AccessEvent
+from drivers.protocols import LOSSES, AccessEvent
 from testbed.errors import ProductFailure
 from testbed.ue.connection import ConnectionState, ImsConnection, Move
 from testbed.ue.equipment import UserEquipment
@@ -39,6 +39,8 @@ class Handoff:
         self._armed: tuple[str, HandoffOrder] | None = None
         self._done: asyncio.Future[dict[str, Any]] | None = None
         self._towards: str | None = None  # the access that a handoff now under way goes to
+        self._leaving: str | None = None  # and the one that it comes from
+        self._lost_meanwhile = False  # which has failed since
         ue.on_access_event = self._on_access_event
         ue.on_media_silence = self._on_silence
 
@@ -62,28 +64,42 @@ class Handoff:
         return await self._hand_over(old, order, broken=False)
 
     def _on_access_event(self, event: AccessEvent) -> None:
-        if event.what != "carrier-lost":
+        if event.what == "signal-low":
+            self._weak(event)
+        if event.what not in LOSSES:
             return
         if event.access == self._towards:  # what was sent there is answered by nobody
             self._forget_requests(event.access)
-        self._lost(event.access, "carrier-lost")
+        self._lost(event.access, event.what)
 
     def _on_silence(self, after_ms: float) -> None:
         if self._armed:
             self._lost(self._armed[0], "media-silence", after_ms=after_ms)
 
     def _lost(self, access: str, by: str, **detail: Any) -> None:
-        if self._armed is None or self._armed[0] != access:
-            self._leave_if_inactive(access)
+        if access == self._leaving:
+            self._lost_meanwhile = True
             return
-        self._ue.markers.mark("detected", access=access, by=by, **detail)
-        (old, order), self._armed = self._armed, None
-        asyncio.get_running_loop().create_task(self._carry_out(old, order))
+        if self._armed is None or self._armed[0] != access:
+            self._leave_if_inactive(access, by)
+            return
+        self._begin(access, by=by, **detail)
 
-    async def _carry_out(self, old: str, order: HandoffOrder) -> None:
+    def _weak(self, event: AccessEvent) -> None:
+        """There is still time to make before the old access breaks."""
+        if self._armed is not None and self._armed[0] == event.access:
+            self._begin(event.access, broken=False, by=event.what, signal=event.detail)
+
+    def _begin(self, access: str, *, broken: bool = True, **detail: Any) -> None:
+        assert self._armed is not None
+        self._ue.markers.mark("detected", access=access, **detail)
+        (old, order), self._armed = self._armed, None
+        asyncio.get_running_loop().create_task(self._carry_out(old, order, broken=broken))
+
+    async def _carry_out(self, old: str, order: HandoffOrder, *, broken: bool) -> None:
         assert self._done is not None
         try:
-            self._done.set_result(await self._hand_over(old, order, broken=True))
+            self._done.set_result(await self._hand_over(old, order, broken=broken))
         except Exception as failed:
             self._done.set_exception(failed)
             self._done.exception()  # whether anybody waits or not
@@ -98,7 +114,7 @@ class Handoff:
         if broken:
             ue.media.watch(0)
             self._forget_requests(old)
-        step, self._towards = Step.ACCESS, order.to
+        step, self._towards, self._leaving, self._lost_meanwhile = Step.ACCESS, order.to, old, False
         try:
             async with asyncio.timeout(order.patience_s):
                 await ue.attach(order.to)
@@ -113,9 +129,9 @@ class Handoff:
         except FAILURES as why:
             raise await self._retreat.from_(step, why, old, order) from why
         finally:
-            self._towards = None
+            self._towards = self._leaving = None
         steps = ue.markers.since("detected" if broken else "access-up")
-        await self._after(old, connection, ringing, failed, broken=broken)
+        await self._after(old, connection, ringing, failed, broken=broken or self._lost_meanwhile)
         return {"from": old, "to": order.to, "steps": steps, "failed": [each.call_id for each in failed]}
 
     async def _after(
@@ -146,18 +162,18 @@ class Handoff:
             if connection.access.name == access:
                 self._ue.stack.access_lost(connection.id)
 
-    def _leave_if_inactive(self, access: str) -> None:
+    def _leave_if_inactive(self, access: str, by: str) -> None:
         """The access of a connection from which everything was moved before: nothing is lost with it."""
         inactive = (each.access.name for each in self._ue.connections.all if each.state is ConnectionState.INACTIVE)
         if access in inactive:
-            self._ue.markers.mark("detected", access=access, by="carrier-lost")
+            self._ue.markers.mark("detected", access=access, by=by)
             asyncio.get_running_loop().create_task(self._retreat.leave(access))
 
     # The steps
 
     async def _register(self, old: str, order: HandoffOrder) -> ImsConnection:
         return await self._ue.connections.take_over(
-            self._ue.access(order.to), Move(order.move), self._retreat.over(old)
+            self._ue.accesses.known(order.to), Move(order.move), self._retreat.over(old)
         )
 
     @staticmethod

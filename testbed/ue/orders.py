@@ -60,6 +60,12 @@ class Orders:
     async def do_detach(self, access: str) -> None:
         await self.ue.detach(access)
 
+    async def do_airplane(self, access: str, on: bool) -> None:
+        await self.ue.accesses.modem(access).airplane(on)
+
+    async def do_give_up_context(self, access: str) -> None:
+        await self.ue.accesses.modem(access).give_up_context()
+
     # Registration
 
     async def do_register(self, access: str, move: str = "none", name: str | None = None, **how: Any) -> Result:

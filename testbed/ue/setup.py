@@ -13,14 +13,28 @@ MAX_ORDER = 1 << 18  # bytes of one order, result or event between controller an
 
 
 @dataclass(frozen=True)
+class ModemSetup:
+    """The modem of an access: the name of its AT port, the APN, and its network device's hardware address."""
+
+    port: str
+    apn: str
+    mac: str
+    low_dbm: float | None = None
+
+
+@dataclass(frozen=True)
 class AccessSetup:
-    """An access network of the UE: its device in the namespace, its routing table, what attaching gives."""
+    """An access network of the UE: its device in the namespace, its routing table, what attaching gives.
+
+    With a modem the addresses are those that are expected; attaching tells what they are.
+    """
 
     name: str
     device: str
     table: int
     addresses: tuple[AccessAddress, ...]
     info: str = "IEEE-802.3"
+    modem: ModemSetup | None = None
 
     def address(self, family: Family) -> AccessAddress:
         return next(address for address in self.addresses if address.family == family)
@@ -34,6 +48,7 @@ class UeSetup:
     accesses: tuple[AccessSetup, ...]
     family: Family = 4
     esp_sa: str | None = None  # where to write the keys of the security associations, for reading the captures
+    card: str | None = None  # the access whose modem computes AKA while it is there; None: software
     radio_timers: bool = True  # T1 of 2 s (TS 24.229 table 7.7.1); False: RFC 3261's, made for wired networks
 
     def to_json(self) -> dict[str, Any]:
@@ -51,11 +66,20 @@ class UeSetup:
         subscription["impus"] = tuple(subscription["impus"])
         subscription["implicit_sets"] = tuple(tuple(each) for each in subscription["implicit_sets"])
         config["subscription"] = Subscription(**subscription)
-        accesses = tuple(
-            AccessSetup(**{**access, "addresses": tuple(AccessAddress(**each) for each in access["addresses"])})
-            for access in data["accesses"]
+        return cls(
+            UeConfig(**config),
+            tuple(_access(access) for access in data["accesses"]),
+            data["family"],
+            data["esp_sa"],
+            data["card"],
+            data["radio_timers"],
         )
-        return cls(UeConfig(**config), accesses, data["family"], data["esp_sa"], data["radio_timers"])
+
+
+def _access(data: Mapping[str, Any]) -> AccessSetup:
+    addresses = tuple(AccessAddress(**each) for each in data["addresses"])
+    modem = ModemSetup(**data["modem"]) if data["modem"] else None
+    return AccessSetup(**{**data, "addresses": addresses, "modem": modem})
 
 
 @dataclass(frozen=True)

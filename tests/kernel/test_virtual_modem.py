@@ -22,11 +22,12 @@ from stick_process import plan, process
 from virtual_modem import OPC, SUBSCRIPTION, K
 
 from drivers.host import mounts, netns
+from drivers.link import devices
 from drivers.modem.card.authentication import Keys, OutOfStep
 from drivers.modem.errors import PortGone
 from drivers.modem.modem import Modem
 from drivers.modem.usb import PortName
-from drivers.virtual import gadget, nic
+from drivers.virtual import gadget
 from drivers.virtual.models import MODELS, Model
 from drivers.virtual.orders import Client
 from testbed.ims.aka import generate_vector, next_sqn
@@ -130,7 +131,7 @@ def test_a_stick_enumerates_and_answers(name: str, clock: str) -> None:
         assert (port.vid, port.pid, port.serial_number) == (model.vendor_id, model.product_id, "rig0001")
         assert (port.manufacturer, port.product) == (model.usb_manufacturer, model.usb_product)
         assert port.location == f"1-1:1.{model.at_interface}"
-        device = until(lambda: nic.find(MAC), "network device")
+        device = until(lambda: devices.find(MAC), "network device")
         assert driver(Path("/sys/class/net") / device) == NIC_DRIVER[model.nic]
         with serial.Serial(path, timeout=ANSWER_S, exclusive=True) as tty:
             assert at(tty, "ATE0").endswith(b"OK\r\n")
@@ -166,7 +167,7 @@ def test_a_stick_is_pulled_out_in_the_middle_of_a_command(name: str, clock: str)
                 assert time.monotonic() - begun < ANSWER_S  # it was told, and did not wait for the end of its patience
             stick.wait_for("vanished")
             until(lambda gone=path: not Path(gone).exists(), "removal of the port")
-            until(lambda: nic.find(MAC) is None, "removal of the network device")
+            until(lambda: devices.find(MAC) is None, "removal of the network device")
             stick.order("plug")
             stick.wait_for("usb", state="configured")
         with serial.Serial(node(model), timeout=ANSWER_S, exclusive=True) as tty:
@@ -228,7 +229,7 @@ def test_the_nic_carries_packets_while_there_is_a_data_call(name: str, clock: st
     begin = "AT^NDISDUP=2,1" if name.startswith("huawei") else "AT+QNETDEVCTL=1,2,1"
     with namespaces("test-ue", "test-access"), plugged(name, nic=own) as stick:
         for _ in range(2):  # the second time after it was pulled out: its end is in the first namespace again
-            nic.move(until(lambda: nic.find(MAC), "network device"), "test-ue", "wwan0")
+            devices.move(until(lambda: devices.find(MAC), "network device"), "test-ue", "wwan0")
             ip("test-ue", "link", "set", "wwan0", "up")
             # cdc_ether says that there is a carrier until the stick has told it otherwise.
             until(lambda: not has_carrier("test-ue"), "loss of carrier")
@@ -362,7 +363,7 @@ async def _driven(stick: Client, name: str) -> None:
             (address,) = context.addresses
             assert context.pcscf == ("10.2.0.10", "10.2.0.11")
             await modem.call(apn="ims")
-            nic.move(until(lambda: nic.find(MAC), "network device"), "test-ue", "wwan0")
+            devices.move(until(lambda: devices.find(MAC), "network device"), "test-ue", "wwan0")
             ip("test-ue", "link", "set", "wwan0", "up")
             ip("test-ue", "address", "add", f"{address.address}/{address.prefix}", "dev", "wwan0")
             assert echoed("test-ue", "test-access", address.gateway or "")

@@ -59,7 +59,7 @@ class HandOff(Arm):
 
     async def do(self, bench: Bench) -> str | None:
         await bench.levers.arm(bench.ues[self.ue], self)
-        bench.levers.pull(self.from_, self.trigger)
+        await bench.levers.pull(self.from_, self.trigger, bench.ues)
         return await bench.handoff_over(self.ue, self.within_s)
 
 
@@ -94,20 +94,20 @@ class Cut(Word):
         return f"{self.root} loses its carrier"
 
     async def do(self, bench: Bench) -> str | None:
-        bench.levers.pull(self.root, TriggerKind.CARRIER_LOSS)
+        await bench.levers.pull(self.root, TriggerKind.CARRIER_LOSS, bench.ues)
         return None
 
 
 class Restore(Word):
-    """The cable is plugged in again."""
+    """What last happened to an access is over: its cable, or its stick, is plugged in again."""
 
     root: AccessName
 
     def said(self) -> str:
-        return f"{self.root} has its carrier again"
+        return f"{self.root} is as it was"
 
     async def do(self, bench: Bench) -> str | None:
-        bench.levers.mend(self.root)
+        await bench.levers.mend(self.root, bench.ues)
         return None
 
 
@@ -120,7 +120,7 @@ class Blackhole(Word):
         return f"{self.root} is a black hole"
 
     async def do(self, bench: Bench) -> str | None:
-        bench.levers.pull(self.root, TriggerKind.BLACKHOLE)
+        await bench.levers.pull(self.root, TriggerKind.BLACKHOLE, bench.ues)
         return None
 
 
@@ -133,7 +133,7 @@ class Clear(Word):
         return f"{self.root} is no black hole any more"
 
     async def do(self, bench: Bench) -> str | None:
-        bench.levers.clear(self.root)
+        await bench.levers.mend(self.root, bench.ues, TriggerKind.BLACKHOLE)
         return None
 
 

@@ -1,0 +1,79 @@
+"""Network devices that come from outside a rig: found in the first network namespace, and moved to where they belong.
+
+The kernel makes the device of a USB stick in the namespace of the machine's first process, whoever asks, and again
+there each time it is plugged in.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
+
+from drivers.errors import DriverError
+from drivers.host import netns
+from drivers.link.netlink import Netlink, Request, encode
+
+FIRST_NAMESPACE = "/proc/1/ns/net"
+RTM_SETLINK = 19
+SIOCGIFHWADDR = 0x8927
+
+
+@contextmanager
+def first_namespace() -> Iterator[None]:
+    """Be in the namespace of the machine's first process for the time of a `with` block (the calling thread only)."""
+    with netns.staying_at_home():
+        descriptor = os.open(FIRST_NAMESPACE, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            netns.setns(descriptor)
+        finally:
+            os.close(descriptor)
+        yield
+
+
+def move(device: str, namespace: str | None, name: str, *, index: int = 0) -> None:
+    """Move a device from the first namespace to another one, under a new name; down, as the kernel leaves it.
+
+    `namespace` None is that of the calling thread.  `index` is the number that it shall have there; 0 leaves it to the
+    kernel.
+    """
+    ours = namespace is None
+    descriptor = os.open(netns.OWN, os.O_RDONLY | os.O_CLOEXEC) if ours else netns.open_descriptor(namespace or "")
+    try:
+        with first_namespace(), Netlink(socket.NETLINK_ROUTE, f"network device {device}") as netlink:
+            attributes = [("IFLA_NET_NS_FD", descriptor), ("IFLA_IFNAME", name)]
+            attributes += [("IFLA_NEW_IFINDEX", index)] if index else []
+            body = encode(ifinfmsg, index=index_of(device), attributes=attributes)
+            where = "here" if ours else f"to namespace {namespace}"
+            netlink.batch([Request(RTM_SETLINK, body, f"{device} {where} as {name}")])
+    finally:
+        os.close(descriptor)
+
+
+def find(mac: str) -> str | None:
+    """The name of the device in the first namespace that has this hardware address, or None."""
+    with first_namespace():
+        return next((name for _, name in socket.if_nameindex() if mac_of(name) == mac.lower()), None)
+
+
+def index_of(device: str) -> int:
+    """A device's number; raises DriverError when it is not there."""
+    try:
+        return socket.if_nametoindex(device)
+    except OSError as missing:
+        raise DriverError("is not there", where=f"network device {device}", mend="plug the stick in") from missing
+
+
+def mac_of(name: str) -> str:
+    """A device's hardware address (netdevice(7)); empty when there is no such device."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        try:
+            answer = fcntl.ioctl(any_socket, SIOCGIFHWADDR, struct.pack("256s", name.encode()))
+        except OSError:  # it has just gone
+            return ""
+    return answer[18:24].hex(":")

@@ -1,0 +1,226 @@
+"""An LTE modem as an IP-CAN of the UE: attached over AT, its network device in the UE's namespace (TS 23.228 annex L).
+
+It runs in the UE's namespace and in the UE's event loop.  The port is opened beforehand, and again by itself whenever
+the modem comes back, so that getting on the network during a handoff costs a PDN connection and nothing else.  What it
+has when it is attached comes from the network: addresses, gateway and P-CSCFs of the context (TS 27.007 10.1.23).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Callable, Sequence
+
+from drivers.errors import DriverError
+from drivers.link import devices
+from drivers.link.wired import WiredAccess
+from drivers.modem.card.aka import CardAka
+from drivers.modem.context import Context
+from drivers.modem.errors import ContextRefused, ModemError, NoDataCall, PortError, PortNotBack, Refused
+from drivers.modem.machine import ModemEvent
+from drivers.modem.modem import IMS_CID, Modem
+from drivers.modem.usb import PortName
+from drivers.protocols import AccessAddress, AccessEvent, Happening
+
+log = logging.getLogger(__name__)
+BACK_S = 30.0  # until a modem that was plugged in has booted and answers
+DEVICE_S, LOOK_S = 5.0, 0.02  # until its network device is there; the kernel tells the first namespace alone
+MEASURE_S = 0.5  # between two measurements of the signal
+LEAVE_S = 5.0  # for an orderly good-bye; the network finds out by itself otherwise
+# What the modem tells -> what that is for an access; the first of the losses counts, the others follow from it.
+LOSSES: dict[str, Happening] = {
+    "context-lost": "context-lost",
+    "unregistered": "service-lost",
+    "searching": "service-lost",
+    "denied": "service-lost",
+    "gone": "modem-gone",
+}
+NEWS: dict[str, Happening] = {"back": "modem-back", "signal-low": "signal-low", "signal-back": "signal-back"}
+
+
+class ModemAccess:
+    """`mac` is the hardware address of its network device, by which that is found; `table` as for a wired access."""
+
+    def __init__(
+        self, name: str, port: PortName, apn: str, mac: str, table: int, *, low_dbm: float | None = None
+    ) -> None:
+        self.name, self._apn, self._mac, self._table = name, apn, mac, table
+        self.modem = Modem(port, on_event=self._told, low_dbm=low_dbm)
+        self._wire: WiredAccess | None = None
+        self._attached = False
+        self._opened, self._left = asyncio.Event(), asyncio.Event()
+        self._on_event: Callable[[AccessEvent], None] | None = None
+        loop = asyncio.get_running_loop()
+        self._tasks = [loop.create_task(self._keep_open())]
+        if low_dbm is not None:
+            self._tasks.append(loop.create_task(self._measure()))
+
+    async def attach(self) -> Sequence[AccessAddress]:
+        """A PDN connection for the APN, and its addresses and routes in force.  Raises what is in the way."""
+        await self._wait_open()
+        if self.modem.service == "unregistered":  # it was told to leave, or was thrown out: it comes not by itself
+            with contextlib.suppress(Refused):  # while it searches: then waiting will do
+                await self.modem.attach()
+        context = await self.modem.bring_up(self._apn)
+        with contextlib.suppress(NoDataCall):  # its network device follows the context by itself
+            await self.modem.call(cid=context.cid, apn=self._apn)
+        wire = await self._device(self._addresses(context))
+        addresses = await wire.attach()
+        self._attached = True
+        return addresses
+
+    async def detach(self) -> None:
+        """Device down, addresses and routes gone; the network is told, where it can be."""
+        self._attached = False
+        self._drop_device()
+        if self.modem.is_there:
+            with contextlib.suppress(ModemError, TimeoutError):
+                async with asyncio.timeout(LEAVE_S):
+                    await self.modem.disconnect()
+
+    @property
+    def carrier(self) -> bool:
+        """Whether we are attached and nothing has been lost since."""
+        return self._attached
+
+    @property
+    def card(self) -> CardAka:
+        """The card in it, for authentication; of use while the modem is there."""
+        return self.modem.aka
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the modem's port is open and it has said who it is."""
+        return self._opened.is_set()
+
+    async def airplane(self, on: bool) -> None:
+        """Switch the radio off or on, as a user does."""
+        await self._wait_open()
+        await self.modem.airplane(on)
+
+    async def give_up_context(self) -> None:
+        """Deactivate the context: the UE's own doing, of which the rest of the UE learns as of any loss."""
+        await self.modem.at(f"AT+CGACT=0,{IMS_CID}", 30.0)
+
+    def watch(self, on_event: Callable[[AccessEvent], None]) -> None:
+        """Call back for what happens by itself."""
+        self._on_event = on_event
+
+    def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        self.modem.close()
+        if self._wire is not None:
+            self._wire.close()
+
+    # The modem
+
+    async def _keep_open(self) -> None:
+        """Have the port open whenever there is one."""
+        while True:
+            try:
+                await self.modem.open(BACK_S)
+            except PortError as why:
+                log.info("access %s: %s", self.name, why)
+                if not isinstance(why, PortNotBack):  # it went while it was being asked who it is
+                    await asyncio.sleep(LOOK_S)
+                continue
+            except ModemError as why:
+                log.warning("access %s: %s", self.name, why)
+                self.modem.close()
+                await asyncio.sleep(LOOK_S)
+                continue
+            self._left.clear()
+            if self.modem.is_there:
+                self._opened.set()
+                await self._left.wait()
+            self._opened.clear()
+
+    async def _wait_open(self) -> None:
+        try:
+            async with asyncio.timeout(BACK_S):
+                await self._opened.wait()
+        except TimeoutError as late:
+            mend = "plug it in; `testbed modem list` shows all"
+            raise PortNotBack(f"no modem within {BACK_S:g} s", where=f"access {self.name}", mend=mend) from late
+
+    async def _measure(self) -> None:
+        while True:
+            await asyncio.sleep(MEASURE_S)
+            if self._attached and self.is_there:
+                with contextlib.suppress(ModemError):
+                    await self.modem.signal()
+
+    def _told(self, event: ModemEvent) -> None:
+        if event.what == "gone":
+            self._opened.clear()
+            self._left.set()
+        if event.what in LOSSES:
+            self._lost(LOSSES[event.what], event.detail)
+        elif event.what in NEWS:
+            self._say(NEWS[event.what], event.detail)
+
+    def _wire_told(self, event: AccessEvent) -> None:
+        if event.what == "carrier-lost":
+            self._lost("carrier-lost")
+        else:
+            self._say(event.what)
+
+    def _lost(self, what: Happening, detail: str = "") -> None:
+        """One loss takes everything with it: only the first is told."""
+        if self._attached:
+            self._attached = False
+            self._say(what, detail)
+
+    def _say(self, what: Happening, detail: str = "") -> None:
+        if self._on_event:
+            self._on_event(AccessEvent(self.name, what, detail))
+
+    # The network device
+
+    def _addresses(self, context: Context) -> list[AccessAddress]:
+        where = f"access {self.name}"
+        found = []
+        for own in context.addresses:
+            if own.gateway is None:
+                raise ContextRefused(f"the modem names no gateway for {own.address}", where=where, mend="update it")
+            if not own.pcscf:
+                mend = f"have the packet core give P-CSCF addresses on APN {self._apn} (TS 24.229 L.2.2.1)"
+                raise ContextRefused(f"no P-CSCF came with {own.address}", where=where, mend=mend)
+            found.append(AccessAddress(own.family, own.address, own.prefix, own.gateway, own.pcscf[0]))
+        return found
+
+    async def _device(self, addresses: Sequence[AccessAddress]) -> WiredAccess:
+        """Its network device in our namespace, under the access's name."""
+        if self._wire is not None and self._wire.addresses == tuple(addresses) and self._is_here():
+            return self._wire
+        self._drop_device()
+        if not self._is_here():
+            devices.move(await self._new_device(), None, self.name)
+        self._wire = WiredAccess(self.name, self.name, self._table, addresses)
+        self._wire.watch(self._wire_told)
+        return self._wire
+
+    def _is_here(self) -> bool:
+        return any(name == self.name for _, name in socket.if_nameindex())
+
+    async def _new_device(self) -> str:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + DEVICE_S
+        while (found := devices.find(self._mac)) is None:
+            if loop.time() > until:
+                what = f"no network device {self._mac} within {DEVICE_S:g} s"
+                mend = "has the kernel the driver for the modem's network device (cdc_ether, cdc_ncm)?"
+                raise DriverError(what, where=f"access {self.name}", mend=mend)
+            await asyncio.sleep(LOOK_S)
+        return found
+
+    def _drop_device(self) -> None:
+        """Take addresses, routes and rules away; the device itself may be gone already, and they with it."""
+        if self._wire is not None:
+            with contextlib.suppress(DriverError):
+                self._wire.leave()
+            self._wire.close()
+            self._wire = None
