@@ -27,6 +27,7 @@ from drivers.modem.usb import PortName, usb_ports
 from drivers.modem.vendors.generic import GENERIC
 from drivers.modem.vendors.model import Kind, Vendor
 from drivers.modem.vendors.registry import choose
+from drivers.waiting import within
 
 IMS_CID = 2  # 1 is the default bearer's on most modems
 # No echo, words, numbers as error codes (+CME ERROR: 10); then result codes for what happens by itself.
@@ -249,8 +250,7 @@ class Modem:
             self._tell(self.machine.contexts(await self.read("AT+CGACT?"), self._now()))
 
     async def _wait_news(self, timeout_s: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._news.wait(), timeout_s)
+        await within(self._news, timeout_s)
 
     async def _ask_registration(self) -> None:
         for line in REGISTRATION:

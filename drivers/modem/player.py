@@ -9,6 +9,7 @@ from typing import Self
 from drivers.modem.errors import ModemError
 from drivers.modem.pty import PseudoPort
 from drivers.modem.transcript import Chunk
+from drivers.waiting import within
 
 PATIENCE_S = 30.0  # for the next command
 
@@ -44,10 +45,8 @@ class Player:
     async def _hear(self, wanted: bytes, number: int, patience_s: float) -> None:
         while len(self._heard) < len(wanted):
             self._news.clear()
-            try:
-                await asyncio.wait_for(self._news.wait(), patience_s)
-            except TimeoutError as late:
-                raise self._differs(number, wanted, bytes(self._heard)) from late
+            if not await within(self._news, patience_s):
+                raise self._differs(number, wanted, bytes(self._heard))
         heard = bytes(self._heard[: len(wanted)])
         del self._heard[: len(wanted)]
         if not all(one in (ord("*"), other) for one, other in zip(wanted, heard, strict=True)):

@@ -9,6 +9,8 @@ import asyncio
 import contextlib
 import socket
 
+from drivers.waiting import within
+
 NETLINK_KOBJECT_UEVENT, KERNEL_GROUP = 15, 1
 
 
@@ -32,8 +34,7 @@ class DeviceNews:
 
     async def wait(self, timeout_s: float) -> None:
         """Return when a device came or went since the last call, at the latest after `timeout_s`."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._news.wait(), timeout_s)
+        await within(self._news, timeout_s)
         self._news.clear()
 
     def close(self) -> None:

@@ -71,7 +71,8 @@ class UeHandle:
         except OSError:  # it has just ended; the future holds why
             self._lost()
         try:
-            return await asyncio.wait_for(future, deadline_s)
+            async with asyncio.timeout(deadline_s):
+                return await future
         except TimeoutError as late:
             what = f"no answer to {verb!r} within {deadline_s:g} s"
             raise RigError(what, where=f"UE {self.name}", mend=f"see {self._log}") from late

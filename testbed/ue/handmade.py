@@ -75,7 +75,8 @@ class HandMade:
             remote = (access.pcscf, port or 0)
             if connection.config.transport == "tcp":
                 try:
-                    flow = await asyncio.wait_for(transport.connect("open", 0, remote), PATIENCE_S)
+                    async with asyncio.timeout(PATIENCE_S):
+                        flow = await transport.connect("open", 0, remote)
                 except TimeoutError:
                     return None
             else:
@@ -89,7 +90,8 @@ class HandMade:
     async def _ask(self, request: Request, flow: Flow, connection: ImsConnection) -> Response | None:
         key, answered = self._stack.start(request, flow)
         try:
-            response = await asyncio.wait_for(answered, PATIENCE_S)
+            async with asyncio.timeout(PATIENCE_S):
+                response = await answered
         except TimeoutError:
             self._stack.abandon(key)
             return None
@@ -101,5 +103,6 @@ class HandMade:
                 for each in (ack, bye):
                     connection.protect(each)
                 self._stack.acknowledge(key, ack, flow)
-                await asyncio.wait_for(self._stack.request(bye, flow), PATIENCE_S)
+                async with asyncio.timeout(PATIENCE_S):
+                    await self._stack.request(bye, flow)
         return response

@@ -74,7 +74,8 @@ class Media:
         self._report = asyncio.get_running_loop().create_future()
         self._tell({"do": "report"})
         try:
-            return await asyncio.wait_for(self._report, REPORT_DEADLINE_S)
+            async with asyncio.timeout(REPORT_DEADLINE_S):
+                return await self._report
         except TimeoutError as late:
             raise RigError(f"the media process did not report within {REPORT_DEADLINE_S:g} s", where="media") from late
 

@@ -95,7 +95,8 @@ class Transport:
         sock = self._socket(socket.SOCK_STREAM, port)
         where = f"TCP {self.address} > {remote[0]}:{remote[1]}"
         try:
-            await asyncio.wait_for(self._loop.sock_connect(sock, remote), CONNECT_DEADLINE_S)
+            async with asyncio.timeout(CONNECT_DEADLINE_S):
+                await self._loop.sock_connect(sock, remote)
         except (OSError, TimeoutError) as failed:
             sock.close()
             raise ProductFailure(f"no connection: {failed or 'nobody answered'}", where=where) from failed
