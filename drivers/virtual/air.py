@@ -17,6 +17,7 @@ SPEED_OF_LIGHT_M_S = 299_792_458.0
 LEAST_DBM, MOST_DBM = -128, 20  # what a receiver can report: a signed byte, and no more than is sent near by
 HALVING_DB = 0.6  # so many dB change the odds of a frame by the factor e
 ODDS_AT_SENSITIVITY = math.log(9)  # there a frame of 1000 octets is lost one time in ten
+PREAMBLE_PART = 0.5  # of that risk lies before the first octet: also a short frame must be noticed
 # Mbit/s, and the signal in dBm at which one in ten frames of 1000 octets is lost: the minimum input sensitivity of IEEE
 # 802.11-2020 (15.4.6.2, 16.3.8.2, table 17-18, table 19-23: 20 MHz), less 10 dB, by which common receivers are better.
 CCK = ((1.0, -97.0), (2.0, -94.0), (5.5, -91.0), (11.0, -88.0))
@@ -175,4 +176,4 @@ def loss_probability(signal_dbm: float, needed_dbm: float, octets: int) -> float
     if odds > 60:
         return 0.0
     lost = 1 / (1 + math.exp(odds)) if odds > -60 else 1.0
-    return float(1 - (1 - lost) ** (octets / 1000))
+    return float(1 - (1 - lost) ** (PREAMBLE_PART + (1 - PREAMBLE_PART) * octets / 1000))

@@ -165,6 +165,10 @@ class Hwsim(Netlink):
             if told is not None:
                 return told
 
+    def _judge(self, payload: bytes, what: str, fine: tuple[int, ...], mend: str | None) -> None:
+        if struct.unpack_from("i", payload)[0] <= 0:  # above: the number of the new radio
+            super()._judge(payload, what, fine, mend)
+
     def _call(self, command: int, given: bytes, what: str, *, mend: str | None = None) -> None:
         self.request(self._family, _header(command) + given, what, mend=mend)
 

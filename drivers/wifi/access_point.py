@@ -11,7 +11,7 @@ from drivers.host.local import LocalHost
 from drivers.protocols import AssociatedStation, Host
 from drivers.rf.targets import PowerFade
 from drivers.wifi import events, radio, reports
-from drivers.wifi.configuration import LAST_OF_2_GHZ, ApConfiguration, render
+from drivers.wifi.configuration import LAST_OF_2_GHZ, ApConfiguration, frequency_mhz, render
 from drivers.wifi.control import Control, ControlInterface
 from drivers.wifi.control_cli import CliControl
 from drivers.wifi.daemon import Daemon
@@ -208,10 +208,3 @@ class HostapdAccessPoint:
     def _tell(self, event: Event) -> None:
         if self._on_event:
             self._on_event(event)
-
-
-def frequency_mhz(channel: int) -> int:
-    """The centre of a 20 MHz channel (IEEE 802.11-2020 table E-4)."""
-    if channel == LAST_OF_2_GHZ:
-        return 2484
-    return 2407 + 5 * channel if channel < LAST_OF_2_GHZ else 5000 + 5 * channel

@@ -136,3 +136,10 @@ def _fast_transition(domain: FastTransition, device: str, folder: str) -> Iterat
         yield f"r1kh=00:00:00:00:00:00 00:00:00:00:00:00 {domain.key}"
     else:
         yield "ft_psk_generate_local=1"
+
+
+def frequency_mhz(channel: int) -> int:
+    """The centre of a 20 MHz channel (IEEE 802.11-2020 table E-4)."""
+    if channel == LAST_OF_2_GHZ:
+        return 2484
+    return 2407 + 5 * channel if channel < LAST_OF_2_GHZ else 5000 + 5 * channel

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from drivers.protocols import Host
 from drivers.wifi import events, radio, reports
-from drivers.wifi.configuration import Credentials
+from drivers.wifi.configuration import Credentials, frequency_mhz
 from drivers.wifi.control import Control
 from drivers.wifi.daemon import Daemon
 from drivers.wifi.errors import (
@@ -46,11 +46,17 @@ logger = logging.getLogger(__name__)
 
 
 class Station:
-    """`folder`, on this machine, is for sockets; two stations do not share one."""
+    """`folder`, on this machine, is for sockets; two stations do not share one.
 
-    def __init__(self, host: Host, device: str, folder: Path, log: Path | None = None) -> None:
+    It looks for networks on `channels` only, where they are given: a scan of all takes four seconds.
+    """
+
+    def __init__(
+        self, host: Host, device: str, folder: Path, log: Path | None = None, channels: Sequence[int] = ()
+    ) -> None:
         self.where = f"station {device} on {host.name}"
         self._host, self._device, self._folder, self._log = host, device, folder, log
+        self._frequencies = [str(frequency_mhz(channel)) for channel in channels]
         self._daemon: Daemon | None = None
         self._control: Control | None = None
         self._on_event: Callable[[Event], None] | None = None
@@ -87,7 +93,7 @@ class Station:
         """Look for access points and return those that are heard, the strongest first."""
         with self._events() as heard:
             try:
-                await self._there().order("SCAN")
+                await self._there().order(f"SCAN freq={','.join(self._frequencies)}" if self._frequencies else "SCAN")
             except CommandRefused as refused:
                 if "FAIL-BUSY" not in refused.what:  # it is scanning already: its results will do
                     raise await self._unusable(refused) from refused
@@ -109,12 +115,13 @@ class Station:
         """
         wanted.check(self.where)
         control = self._there()
-        await asyncio.to_thread(radio.check_unblocked, self._host, self._device)
+        if (await self.status()).state == "INTERFACE_DISABLED":
+            raise await self._unusable(AssociationFailed("its device is down", where=self.where))
         with self._events() as heard:
             try:
                 await control.order("REMOVE_NETWORK all")
                 network = (await control.request("ADD_NETWORK")).strip()
-                for name, value in _settings(wanted, bssid):
+                for name, value in _settings(wanted, bssid, self._frequencies):
                     await control.order(f"SET_NETWORK {network} {name} {value}")
                 await control.order(f"SELECT_NETWORK {network}")
                 return await self._connected(heard, wanted, timeout_s)
@@ -271,7 +278,7 @@ class Station:
             self._on_event(event)
 
 
-def _settings(wanted: Credentials, bssid: str | None) -> Iterator[tuple[str, str]]:
+def _settings(wanted: Credentials, bssid: str | None, frequencies: Sequence[str]) -> Iterator[tuple[str, str]]:
     """The variables of a network block; the SSID as hexadecimal digits, so that it may have any octets."""
     yield "ssid", wanted.ssid.encode().hex()
     yield "scan_ssid", "1"
@@ -281,5 +288,7 @@ def _settings(wanted: Credentials, bssid: str | None) -> Iterator[tuple[str, str
         yield "psk", f'"{wanted.passphrase}"'
     if wanted.security in ("wpa3-sae", "wpa2-wpa3"):
         yield "sae_password", f'"{wanted.passphrase}"'
+    if frequencies:
+        yield from (("scan_freq", " ".join(frequencies)), ("freq_list", " ".join(frequencies)))
     if bssid:
         yield "bssid", mac(bssid)
