@@ -7,6 +7,7 @@ A sequence number is an int of 48 bits throughout.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from hmac import compare_digest
 from typing import Protocol
@@ -52,11 +53,17 @@ class SyncFailure:
     auts: bytes
 
 
+AkaAnswer = AkaResult | SyncFailure
+
+
 class Usim(Protocol):
     """What a registration asks of a USIM or ISIM, be it software or a card behind an AT port."""
 
-    def authenticate(self, rand: bytes, autn: bytes) -> AkaResult | SyncFailure:
-        """Answer a challenge.  Raises :class:`MacFailure` when AUTN was not made by the home network."""
+    def authenticate(self, rand: bytes, autn: bytes) -> AkaAnswer | Awaitable[AkaAnswer]:
+        """Answer a challenge: software at once, a card in its time, to be awaited.
+
+        Raises :class:`MacFailure` when AUTN was not made by the home network.
+        """
 
 
 def _sqn_bytes(sqn: int) -> bytes:
@@ -123,7 +130,7 @@ class SoftwareSim:
         """The highest sequence number accepted so far; what to keep when the card is to survive the process."""
         return self._sqn_ms
 
-    def authenticate(self, rand: bytes, autn: bytes) -> AkaResult | SyncFailure:
+    def authenticate(self, rand: bytes, autn: bytes) -> AkaAnswer:
         """Verify AUTN, then its freshness (6.3.3).  Raises :class:`MacFailure` when the network is not ours."""
         functions = self.__functions
         if len(autn) != 16 or len(rand) != 16:

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from drivers.modem.card.aka import CardAka
 from drivers.modem.card.authentication import Keys
 from drivers.modem.errors import ForeignNetwork
-from testbed.ims.aka import AkaResult, MacFailure, SyncFailure
+from testbed.ims.aka import AkaAnswer, AkaResult, MacFailure, SyncFailure
 
 
 class CardUsim:
-    """Called from another thread than the modem's event loop: `await asyncio.to_thread(usim.authenticate, ...)`.
-
-    A card takes some hundred milliseconds, in which the loop must go on reading the modem's port.
-    """
+    """A card takes some hundred milliseconds, in which the event loop goes on: it reads the modem's port too."""
 
     def __init__(self, card: CardAka) -> None:
-        self._card, self._loop = card, asyncio.get_running_loop()
+        self._card = card
 
-    def authenticate(self, rand: bytes, autn: bytes) -> AkaResult | SyncFailure:
+    async def authenticate(self, rand: bytes, autn: bytes) -> AkaAnswer:
         """Answer a challenge; raises MacFailure when AUTN is foreign, and the modem's own errors."""
-        asked = asyncio.run_coroutine_threadsafe(self._card.authenticate(rand, autn), self._loop)
         try:
-            answer = asked.result()  # every command to the card has its own time limit
+            answer = await self._card.authenticate(rand, autn)  # every command to the card has its own time limit
         except ForeignNetwork as foreign:
             raise MacFailure(foreign.what, where=foreign.where, mend=foreign.mend) from foreign
         if isinstance(answer, Keys):

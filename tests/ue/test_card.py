@@ -24,7 +24,7 @@ def asked(card: SoftwareSim, sqn: int) -> AkaResult | SyncFailure:
             port = AtPort(scripted.path)
             try:
                 vector = generate_vector(K, OPC, AMF, sqn, RAND)
-                return await asyncio.to_thread(CardUsim(CardAka(port.run)).authenticate, vector.rand, vector.autn)
+                return await CardUsim(CardAka(port.run)).authenticate(vector.rand, vector.autn)
             finally:
                 port.close()
 
