@@ -76,10 +76,11 @@ class Reception:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a frame: to how many tries of each rate it came, and who receives it."""
+    """What became of a frame: to how many tries of each rate it came, who receives it, and whether he acknowledges."""
 
     tries: tuple[int, ...]
     receptions: tuple[Reception, ...]
+    acknowledged: bool = False
 
 
 @dataclass
@@ -129,10 +130,11 @@ class Air:
             heard = (name for name in self.radios if name != frame.sender)
             received = [each for name in heard if (each := self._try(frame, name, frame.rates[:1], once=True)[1])]
             return Outcome((1,), tuple(received))
-        if frame.to not in self.radios or frame.to == frame.sender:
-            return Outcome(tuple(rate.tries for rate in frame.rates), ())
-        tries, reception = self._try(frame, frame.to, frame.rates)
-        return Outcome(tries, (reception,) if reception else ())
+        tries, reception = self._try(frame, frame.to, frame.rates) if frame.to in self.radios else ((), None)
+        if reception and not self.radios[frame.to].mute:
+            return Outcome(tries, (reception,), True)
+        # Whom it does not reach, or who has no voice, acknowledges none of the tries.
+        return Outcome(tuple(rate.tries for rate in frame.rates), (reception,) if reception else ())
 
     def _try(
         self, frame: Frame, receiver: str, rates: Sequence[Rate], *, once: bool = False

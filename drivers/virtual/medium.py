@@ -91,14 +91,14 @@ class Medium:
         outcome = self.air.carry(Frame(sender, to, len(sent.data), sent.frequency_mhz, sent.rates))
         received, signal_dbm = False, NOWHERE_DBM
         for reception in outcome.receptions:
-            rate = sent.rates[len(outcome.tries) - 1]
+            rate = sent.rates[min(len(outcome.tries), len(sent.rates)) - 1]
             last = LAST_OF_2_GHZ if sent.frequency_mhz < 4000 else LAST_OF_5_GHZ
             index = last if rate.mcs else min(rate.index, last)
             if hwsim.deliver(sent, self._addresses[reception.radio], reception.signal_dbm, index):
                 received, signal_dbm = True, reception.signal_dbm
-        acknowledged = received and not sent.is_to_all and not sent.flags & CTL_NO_ACK
-        # Who is not there answers to none of the tries.
-        tries = outcome.tries if received or sent.is_to_all else tuple(rate.tries for rate in sent.rates)
+        acknowledged = received and outcome.acknowledged and not sent.flags & CTL_NO_ACK
+        # A radio that is off, or on another channel, acknowledges none of the tries either.
+        tries = outcome.tries if acknowledged or sent.is_to_all else tuple(rate.tries for rate in sent.rates)
         hwsim.report(sent, tries, acknowledged, signal_dbm)
 
 

@@ -20,7 +20,6 @@ from drivers.wifi.errors import (
     ChannelNotAllowed,
     CommandRefused,
     DaemonGone,
-    RadioBlocked,
     Unreadable,
 )
 from drivers.wifi.events import Event
@@ -29,7 +28,7 @@ from drivers.wifi.text import mac
 READY_S = 10.0  # from the start to the first beacon; waiting for radar (DFS) takes a minute more
 SWITCH_BEACONS = 5  # announced before a change of channel
 REASON_LEAVING = 3  # deauthenticated because the sender leaves (IEEE 802.11-2020 table 9-49)
-NOT_ALLOWED = ("not allowed for AP mode", "could not select hw_mode and channel", "not found from the channel list")
+NOT_ALLOWED = ("not allowed for AP mode", "not found from the channel list", "Could not select hw_mode and channel")
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +57,7 @@ class HostapdAccessPoint:
         """
         sockets, path = f"{self._folder}/hostapd", f"{self._folder}/{self._device}.conf"
         text = render(self.configuration, self._device, sockets, self.where)
-        await asyncio.to_thread(radio.check_unblocked, self._host, self._device)
+        await asyncio.to_thread(radio.switch_on, self._host, self._device)
         await asyncio.to_thread(self._host.run, ["mkdir", "-p", "-m", "700", self._folder])
         await asyncio.to_thread(self._host.write, path, text.encode(), mode=0o600)
         self._daemon = Daemon(
@@ -70,8 +69,9 @@ class HostapdAccessPoint:
             self._control.watch(self._heard)
             await self._control.open()
         except DaemonGone as gone:
+            words = self._daemon.lines
             await self.stop()
-            raise self._reason(gone) from gone
+            raise self._reason(gone, words) from gone
         except BaseException:
             await self.stop()
             raise
@@ -180,17 +180,15 @@ class HostapdAccessPoint:
             raise DaemonGone("is not started", where=self.where, mend="start it")
         return self._control
 
-    def _reason(self, gone: DaemonGone) -> Exception:
+    def _reason(self, gone: DaemonGone, words: Sequence[str]) -> Exception:
         """What hostapd's last words mean."""
-        words = gone.what
-        if any(each.lower() in words.lower() for each in NOT_ALLOWED):
-            mend = "`iw phy` lists the channels that are allowed; set country to where the bench is"
-            return ChannelNotAllowed(
-                f"channel {self.configuration.channel} is not allowed: {words}", where=self.where, mend=mend
-            )
-        if "rf-kill" in words.lower() or "rfkill" in words.lower():
-            return RadioBlocked(words, where=self.where, mend="rfkill unblock wifi")
-        return gone
+        said = [line for each in NOT_ALLOWED for line in words if each in line]
+        if not said:
+            return gone
+        mend = "`iw phy` lists the channels that are allowed; set country to where the bench is"
+        return ChannelNotAllowed(
+            f"cannot use channel {self.configuration.channel}: {said[0]}", where=self.where, mend=mend
+        )
 
     def _said(self, line: str) -> None:
         if "AP-ENABLED" in line:

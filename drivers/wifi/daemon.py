@@ -12,7 +12,7 @@ from drivers.protocols import Host, LongProcess
 from drivers.wifi.errors import DaemonGone, DaemonSilent
 
 LOOK_S = 0.2  # so often we look whether it still runs: a host tells us only when asked
-LAST_WORDS = 6  # lines of its output in an error
+KEPT, LAST_WORDS = 40, 6  # lines of its output: to look at, and in an error
 
 
 class Daemon:
@@ -35,7 +35,7 @@ class Daemon:
         self._host, self._argv, self._log = host, list(argv), log
         self._on_line, self._on_end = on_line, on_end
         self._process: LongProcess | None = None
-        self._lines: deque[str] = deque(maxlen=LAST_WORDS)
+        self._lines: deque[str] = deque(maxlen=KEPT)
         self._news = asyncio.Event()
         self._look: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
@@ -46,7 +46,12 @@ class Daemon:
 
     @property
     def last_words(self) -> str:
-        return " / ".join(self._lines)
+        return " / ".join([*self._lines][-LAST_WORDS:])
+
+    @property
+    def lines(self) -> Sequence[str]:
+        """The last of its output."""
+        return tuple(self._lines)
 
     async def start(self, ready: Callable[[], bool], deadline_s: float, what: str) -> None:
         """Start it and wait until `ready`, which is asked again at each line.

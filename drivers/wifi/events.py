@@ -89,6 +89,7 @@ class AssociationRejected:
 class AuthenticationRejected:
     bssid: str
     status: int | None
+    of_confirm: bool  # of SAE: the second of its two steps, where each shows that it has the password
 
 
 @dataclass(frozen=True)
@@ -176,6 +177,7 @@ Event = (
     | Other
 )
 NO_NOISE_DBM = 9999  # told where the driver does not know the noise
+SAE, SAE_CONFIRM = "3", "2"  # IEEE 802.11-2020 9.4.1.1, 12.4.7.4
 _CONNECTION = re.compile(r"Connection to (\S+) completed")
 
 
@@ -219,7 +221,9 @@ def _association_rejected(rest: str) -> Event:
 
 
 def _authentication_rejected(rest: str) -> Event:
-    return AuthenticationRejected(_first_mac(rest), number(pairs_in(rest), "status_code", int))
+    values = pairs_in(rest)
+    of_confirm = (values.get("auth_type"), values.get("auth_transaction")) == (SAE, SAE_CONFIRM)
+    return AuthenticationRejected(_first_mac(rest), number(values, "status_code", int), of_confirm)
 
 
 def _transition_answered(rest: str) -> Event:

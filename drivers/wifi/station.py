@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from drivers.protocols import Host
-from drivers.wifi import events, radio, reports
+from drivers.wifi import events, network, radio, reports
 from drivers.wifi.configuration import Credentials, frequency_mhz
 from drivers.wifi.control import Control
 from drivers.wifi.daemon import Daemon
@@ -21,11 +21,9 @@ from drivers.wifi.errors import (
     AssociationFailed,
     CommandRefused,
     DaemonGone,
-    NoSuchNetwork,
     RadioBlocked,
     Unreadable,
     WifiError,
-    WrongPassphrase,
 )
 from drivers.wifi.events import Event
 from drivers.wifi.text import mac
@@ -33,14 +31,7 @@ from drivers.wifi.text import mac
 READY_S, SCAN_S, CONNECT_S, ROAM_S = 5.0, 15.0, 20.0, 5.0
 RETRY_S = 0.02  # the socket comes a moment after the words that it is about to
 SCANS = 2  # a network that is in none of so many is not there
-CHALLENGE_FAILED = 15  # status code (IEEE 802.11-2020 table 9-50): of SAE, the passwords differ
-KEY_MANAGEMENT = {
-    "open": "NONE",
-    "wpa2-psk": "WPA-PSK FT-PSK WPA-PSK-SHA256",
-    "wpa3-sae": "SAE FT-SAE",
-    "wpa2-wpa3": "WPA-PSK FT-PSK SAE FT-SAE",
-}
-PROTECTED_MANAGEMENT = {"open": 0, "wpa2-psk": 1, "wpa3-sae": 2, "wpa2-wpa3": 1}
+RESCAN_S = 1  # between scans for a network that was not found
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +55,7 @@ class Station:
 
     async def start(self) -> None:
         """Start wpa_supplicant.  Raises RadioBlocked, DaemonGone or DaemonSilent."""
-        await asyncio.to_thread(radio.check_unblocked, self._host, self._device)
+        await asyncio.to_thread(radio.switch_on, self._host, self._device)
         folder = self._folder / "wpa"
         argv = ["wpa_supplicant", "-i", self._device, "-D", "nl80211", "-C", str(folder)]
         self._daemon = Daemon(self._host, argv, self.where, log=self._log, on_line=self._said, on_end=self._ended)
@@ -72,6 +63,7 @@ class Station:
         await self._daemon.start(lambda: self._initialized, READY_S, "wpa_supplicant")
         try:
             self._control = await self._opened(self._daemon, folder / self._device)
+            await self._control.order(f"SCAN_INTERVAL {RESCAN_S}")
         except BaseException:
             await self.stop()
             raise
@@ -92,6 +84,8 @@ class Station:
     async def scan(self, timeout_s: float = SCAN_S) -> Sequence[reports.Bss]:
         """Look for access points and return those that are heard, the strongest first."""
         with self._events() as heard:
+            if (await self.status()).state == "INTERFACE_DISABLED":
+                await self._switch_on()
             try:
                 await self._there().order(f"SCAN freq={','.join(self._frequencies)}" if self._frequencies else "SCAN")
             except CommandRefused as refused:
@@ -116,14 +110,14 @@ class Station:
         wanted.check(self.where)
         control = self._there()
         if (await self.status()).state == "INTERFACE_DISABLED":
-            raise await self._unusable(AssociationFailed("its device is down", where=self.where))
+            await self._switch_on()
         with self._events() as heard:
             try:
                 await control.order("REMOVE_NETWORK all")
-                network = (await control.request("ADD_NETWORK")).strip()
-                for name, value in _settings(wanted, bssid, self._frequencies):
-                    await control.order(f"SET_NETWORK {network} {name} {value}")
-                await control.order(f"SELECT_NETWORK {network}")
+                number = (await control.request("ADD_NETWORK")).strip()
+                for name, value in network.settings(wanted, bssid, self._frequencies):
+                    await control.order(f"SET_NETWORK {number} {name} {value}")
+                await control.order(f"SELECT_NETWORK {number}")
                 return await self._connected(heard, wanted, timeout_s)
             except BaseException:
                 await self._give_up()
@@ -180,41 +174,40 @@ class Station:
 
     async def _connected(self, heard: asyncio.Queue[Event], wanted: Credentials, timeout_s: float) -> events.Connected:
         deadline = asyncio.get_running_loop().time() + timeout_s
-        not_found = 0
+        scans, fresh, anew = 0, False, False
         while True:
             event = await self._next(heard, deadline, f"an association with {wanted.ssid!r}")
             if isinstance(event, events.Connected):
                 return event
-            if isinstance(event, events.NetworkNotFound):
-                not_found += 1
-                if not_found == SCANS:
-                    raise await self._not_there(wanted)
+            if isinstance(event, events.ScanResults):
+                fresh = True
+            elif isinstance(event, events.NetworkNotFound) and fresh:  # and not in what was heard before
+                scans, fresh = scans + 1, False
+                if scans == SCANS:
+                    found = reports.scan_results(await self._there().request("SCAN_RESULTS"))
+                    raise network.not_heard(wanted, found, self.where)
+            elif isinstance(event, events.AuthenticationRejected) and event.of_confirm:
+                raise network.kept_out(wanted, network.WRONG_KEY, self.where)
+            elif isinstance(event, events.TemporarilyDisabled) and (anew or event.reason == network.WRONG_KEY):
+                raise network.kept_out(wanted, event.reason, self.where)
             elif isinstance(event, events.TemporarilyDisabled):
-                raise self._kept_out(wanted, event.reason)
-            elif isinstance(event, events.AuthenticationRejected) and event.status == CHALLENGE_FAILED:
-                raise self._kept_out(wanted, "WRONG_KEY")
+                # What it remembers of the access point may be out of date: once more after another look.
+                anew = True
+                await self._there().order("BSS_FLUSH 0")
+                await self._there().order(f"SELECT_NETWORK {event.network}")
 
-    def _kept_out(self, wanted: Credentials, reason: str) -> AssociationFailed:
-        if reason == "WRONG_KEY":
-            what = f"network {wanted.ssid!r} does not take the passphrase"
-            return WrongPassphrase(what, where=self.where, mend="give both sides the same one")
-        return AssociationFailed(f"network {wanted.ssid!r} does not let it in ({reason})", where=self.where)
-
-    async def _not_there(self, wanted: Credentials) -> NoSuchNetwork:
-        found = reports.scan_results(await self._there().request("SCAN_RESULTS"))
-        same = [bss for bss in found if bss.ssid == wanted.ssid]
-        if same:
-            flags = " ".join(same[0].flags)
-            what = f"network {wanted.ssid!r} is there, but not with {wanted.security} (it has {flags})"
-        else:
-            others = ", ".join(sorted({repr(bss.ssid) for bss in found})) or "none"
-            what = f"no network {wanted.ssid!r} is heard; there are: {others}"
-        return NoSuchNetwork(what, where=self.where, mend="start the access point, or come nearer")
+    async def _switch_on(self) -> None:
+        """After rfkill, or somebody who took the device down."""
+        with self._events() as heard:
+            await asyncio.to_thread(radio.switch_on, self._host, self._device)
+            deadline = asyncio.get_running_loop().time() + READY_S
+            while (await self.status()).state == "INTERFACE_DISABLED":
+                await self._next(heard, deadline, "a device that is up")
 
     async def _unusable(self, failed: WifiError) -> WifiError:
         """Why the radio does nothing."""
         try:
-            await asyncio.to_thread(radio.check_unblocked, self._host, self._device)
+            await asyncio.to_thread(radio.switch_on, self._host, self._device)
         except RadioBlocked as blocked:
             return blocked
         return failed
@@ -276,19 +269,3 @@ class Station:
             queue.put_nowait(event)
         if self._on_event:
             self._on_event(event)
-
-
-def _settings(wanted: Credentials, bssid: str | None, frequencies: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """The variables of a network block; the SSID as hexadecimal digits, so that it may have any octets."""
-    yield "ssid", wanted.ssid.encode().hex()
-    yield "scan_ssid", "1"
-    yield "key_mgmt", KEY_MANAGEMENT[wanted.security]
-    yield "ieee80211w", str(PROTECTED_MANAGEMENT[wanted.security])
-    if wanted.security in ("wpa2-psk", "wpa2-wpa3"):
-        yield "psk", f'"{wanted.passphrase}"'
-    if wanted.security in ("wpa3-sae", "wpa2-wpa3"):
-        yield "sae_password", f'"{wanted.passphrase}"'
-    if frequencies:
-        yield from (("scan_freq", " ".join(frequencies)), ("freq_list", " ".join(frequencies)))
-    if bssid:
-        yield "bssid", mac(bssid)

@@ -60,13 +60,13 @@ def test_all_hear_a_beacon_each_with_its_own_signal() -> None:
 
 
 def test_a_frame_with_plenty_of_signal_arrives_at_once() -> None:
-    assert air().carry(DATA) == Outcome((1,), (Reception("ue", -40),))
+    assert air().carry(DATA) == Outcome((1,), (Reception("ue", -40),), True)
 
 
 def test_a_frame_that_is_too_fast_for_the_signal_arrives_with_a_slower_rate() -> None:
     one = air()
     one.attenuate(LINK, 45)  # -85 dBm: 54 Mbit/s needs -75, 1 Mbit/s -97
-    assert one.carry(DATA) == Outcome((2, 1), (Reception("ue", -85),))
+    assert one.carry(DATA) == Outcome((2, 1), (Reception("ue", -85),), True)
 
 
 def test_out_of_reach_nothing_arrives_after_all_tries() -> None:
@@ -80,7 +80,7 @@ def test_nothing_leaves_a_radio_that_is_mute() -> None:
     one.radios["ap1"].mute = True
     assert one.carry(BEACON).receptions == ()
     assert one.carry(DATA).receptions == ()
-    assert one.carry(Frame("ue", "ap1", 100, 2412, (Rate(0, 1),))).receptions
+    assert one.carry(Frame("ue", "ap1", 100, 2412, (Rate(0, 3),))) == Outcome((3,), (Reception("ap1", -40),))
 
 
 def test_nobody_receives_what_is_for_nobody() -> None:

@@ -111,7 +111,11 @@ def test_a_station_of_an_access_point() -> None:
         ("<3>CTRL-EVENT-ASSOC-REJECT status_code=1", events.AssociationRejected(None, 1)),
         (
             f"<3>CTRL-EVENT-AUTH-REJECT {AP} auth_type=3 auth_transaction=2 status_code=15",
-            events.AuthenticationRejected(AP, 15),
+            events.AuthenticationRejected(AP, 15, True),
+        ),
+        (
+            f"<3>CTRL-EVENT-AUTH-REJECT {AP} auth_type=0 auth_transaction=2 status_code=17",
+            events.AuthenticationRejected(AP, 17, False),
         ),
         ("<3>CTRL-EVENT-TERMINATING ", events.Terminating()),
         ("<3>AP-STA-CONNECTED 02:00:00:00:01:00", events.StationConnected("02:00:00:00:01:00")),
