@@ -42,6 +42,7 @@ class CoreOptions:
     linger_s: float = 20.0
     min_expires_s: int = 60
     max_expires_s: int = 600_000
+    refuse_brief: bool = False  # less than `min_expires_s` is refused with 423 (RFC 3261 10.3), and not made longer
     reauthenticate_s: int = 86_400  # a refresh is challenged when the last authentication was so long ago
     ipv6: bool = True  # whether P-CSCFs listen for IPv6 UEs
     family: Family = 4  # what UEs will use for signalling: P-CSCFs are warmed up for it (see pcscf_warm_up.cfg)

@@ -9,19 +9,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 from testbed.errors import ProductFailure
-from testbed.ims.aka import AkaResult, MacFailure, SyncFailure, Usim
+from testbed.ims.aka import AkaAnswer, MacFailure, SyncFailure, Usim
 from testbed.ims.digest import Challenge, DigestClient, initial_authorization
 from testbed.ims.errors import PeerFault
 from testbed.ims.gruu import Gruus, own_binding
 from testbed.ims.headers import Headers, NameAddr
 from testbed.ims.message import Request, Response
 from testbed.ims.secagree import parse_mechanisms
-from testbed.ue.answers import Refused
+from testbed.ue import register_answers
 from testbed.ue.connection import ConnectionState, ImsConnection, Move, Registered
+from testbed.ue.register_answers import longer_s, refused
 from testbed.ue.requests import falsify
 from testbed.ue.security import SecuritySet
 from testbed.ue.stack import SipStack
@@ -29,7 +30,8 @@ from testbed.ue.transport import Flow
 
 log = logging.getLogger(__name__)
 SEAMLESS = "seamless-ims"
-TRIES = 4  # challenge, resynchronisation, and one more of each where the core lost a race (see `_authenticate`)
+# Challenge, resynchronisation, one more of each where the core lost a race (see `_authenticate`), a longer interval.
+TRIES = 5
 
 
 @dataclass(frozen=True)
@@ -64,11 +66,18 @@ class Registrar:
         request = self.build(connection, wish, protected=False)
         flow = await connection.flow(protected=False)
         response = await self._challenged(connection, request, flow)
+        asked_s = wish.expires_s
         for _ in range(TRIES):
-            if response.status != 401 or not wish.answer:
+            if response.status == 401 and wish.answer:
+                response = await self._authenticate(connection, response, digest, wish)
+            elif more_s := longer_s(response, wish.expires_s):
+                wish = replace(wish, expires_s=more_s)
+                response = await self._again(connection, wish)
+            else:
                 break
-            response = await self._authenticate(connection, response, digest, wish)
         self._accepted(connection, wish, response)
+        if connection.security and connection.expires_s > asked_s:
+            connection.security.extend(connection.expires_s)
 
     async def update(self, connection: ImsConnection, wish: Wish) -> None:
         """A REGISTER over the connection's own associations (TS 24.229 5.1.1.4): a refresh, another identity, a move.
@@ -84,6 +93,9 @@ class Registrar:
             try:
                 request = self.build(connection, wish, protected=True, offered=offered)
                 response = await self._send(connection, request, await connection.flow(protected=True))
+                if more_s := longer_s(response, wish.expires_s):
+                    wish = replace(wish, expires_s=more_s)
+                    response = await self._again(connection, wish, offered)
                 if response.status == 401 and wish.answer:
                     connection.security = offered
                     offered.block()
@@ -106,7 +118,7 @@ class Registrar:
             request = self.build(connection, Wish(impu, Move.ADD, expires_s=0), protected=True)
             connection.answer = await self._send(connection, request, await connection.flow(protected=True))
             if connection.answer.status not in (200, 401, 423):
-                raise _refused(connection, connection.answer)
+                raise refused(connection, connection.answer)
 
     def _offer(self, connection: ImsConnection) -> None:
         """A new offer of associations, and a new port to make it from.
@@ -137,8 +149,8 @@ class Registrar:
     ) -> Response:
         """Answer a challenge: protected, or in the open with AUTS when the USIM finds its SQN stale."""
         where = f"registration over {connection.name}"
-        challenge = _challenge(challenged, where)
-        result = self._run_aka(challenge, where)
+        challenge = register_answers.challenge(challenged, where)
+        result = await self._run_aka(challenge, where)
         if isinstance(result, SyncFailure):
             digest.accept_out_of_sync(challenge, result.auts)
             log.info("%s: SQN is stale, resynchronising", where)
@@ -161,6 +173,15 @@ class Registrar:
         request = self.build(connection, wish, protected=True, digest=digest)
         return await self._send(connection, request, await connection.flow(protected=True))
 
+    async def _again(self, connection: ImsConnection, wish: Wish, offered: SecuritySet | None = None) -> Response:
+        """The REGISTER once more for another wish: over the associations that there are, else with a new offer."""
+        protected = bool(connection.security and connection.security.associations)
+        if not protected:
+            self._offer(connection)
+        flow = await connection.flow(protected=protected)
+        request = self.build(connection, wish, protected=protected, offered=offered)
+        return await (self._send if protected else self._challenged)(connection, request, flow)
+
     def _fresh_set(self, connection: ImsConnection) -> SecuritySet:
         """The set whose offer the challenge answers; after a second challenge a new set replaces the unused one.
 
@@ -174,12 +195,13 @@ class Registrar:
             security.remove()
         return security
 
-    def _run_aka(self, challenge: Challenge, where: str) -> AkaResult | SyncFailure:
+    async def _run_aka(self, challenge: Challenge, where: str) -> AkaAnswer:
         if not challenge.is_aka:
             mend = "the S-CSCF must be configured for AKAv1-MD5"
             raise ProductFailure(f"challenged with {challenge.algorithm} in place of AKA", where=where, mend=mend)
         try:
-            return self._usim.authenticate(*challenge.rand_autn())
+            answer = self._usim.authenticate(*challenge.rand_autn())
+            return await answer if isinstance(answer, Awaitable) else answer
         except MacFailure as foreign:
             raise ProductFailure(foreign.what, where=where, mend=foreign.mend) from foreign
         except PeerFault as fault:
@@ -263,7 +285,7 @@ class Registrar:
     def _accepted(connection: ImsConnection, wish: Wish, response: Response) -> None:
         connection.answer = response
         if response.status != 200:
-            raise _refused(connection, response)
+            raise refused(connection, response)
         own = own_binding(response.contacts, connection.contact.uri)
         granted = int((own and own.params.get("expires")) or response.expires or wish.expires_s)
         addresses = (NameAddr.parse(value) for value in response.headers.values("P-Associated-URI"))
@@ -277,30 +299,3 @@ class Registrar:
             Gruus.of(own) if own else Gruus(),
         )
         connection.state = ConnectionState.ACTIVE
-
-
-def _challenge(response: Response, where: str) -> Challenge:
-    try:
-        return Challenge.parse(response.headers.get("WWW-Authenticate") or "")
-    except PeerFault as fault:
-        raise ProductFailure(f"the 401 cannot be answered: {fault.what}", where=where) from fault
-
-
-# What a refusal of a REGISTER usually means on a bench.
-MENDS = {
-    401: "the core challenged again and again: look at the S-CSCF's log",
-    403: "compare the subscriber's identities and keys with the HSS (`testbed subscriber list`)",
-    404: "the HSS does not know this identity: `testbed subscriber add`",
-    420: "the core lacks an extension that was required: see Unsupported",
-    480: "the HSS or the S-CSCF is not reachable: look at their logs in the run's folder",
-    500: "the HSS or the S-CSCF is not reachable: look at their logs in the run's folder",
-    503: "the HSS or the S-CSCF is not reachable: look at their logs in the run's folder",
-    504: "the HSS or the S-CSCF is not reachable: look at their logs in the run's folder",
-}
-
-
-def _refused(connection: ImsConnection, response: Response) -> Refused:
-    unsupported = ", ".join(response.headers.get_all("Unsupported"))
-    detail = f" (Unsupported: {unsupported})" if unsupported else ""
-    where = f"UE {connection.config.name} over {connection.name}"
-    return Refused(response, "registration refused", where=where, mend=MENDS.get(response.status), detail=detail)
