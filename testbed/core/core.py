@@ -15,7 +15,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import secrets
 import shutil
 import signal
 import subprocess
@@ -57,14 +56,6 @@ class Hosts(Protocol):
 
     def namespace(self, host: str) -> str:
         """The kernel's name for the namespace of a host."""
-
-
-def subscribers_of(plan: Plan) -> list[Subscriber]:
-    """Subscribers for all UEs of a plan, with random keys that live as long as the run."""
-    return [
-        Subscriber(ue.impi, ue.impus, secrets.token_bytes(16), secrets.token_bytes(16), implicit_sets=ue.implicit_sets)
-        for ue in plan.ues.values()
-    ]
 
 
 class Core:
@@ -308,6 +299,8 @@ class Core:
             argv += ["-A", "WITHOUT_SEAMLESS_IMS"]
         if not self.options.warm_up:
             argv += ["-A", "WITHOUT_WARM_UP"]
+        if self.options.refuse_brief:
+            argv += ["-A", "REFUSE_BRIEF"]
         for rule in sorted(self.options.without):
             argv += ["-A", f"WITHOUT_{rule.upper().replace('-', '_')}"]
         if self.options.debug:
@@ -330,4 +323,4 @@ class Core:
         return f"sip:{self._scscf.addresses[4]}:{SIP_PORT}"
 
 
-__all__ = ["RULES", "Core", "CoreOptions", "Hosts", "Profile", "subscribers_of"]
+__all__ = ["RULES", "Core", "CoreOptions", "Hosts", "Profile"]

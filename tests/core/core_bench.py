@@ -16,10 +16,11 @@ from typing import Any
 from sip_client import Line, Phone, Timeout
 
 from drivers.protocols import Family, Shape
-from testbed.core.core import Core, CoreOptions, subscribers_of
+from testbed.core.core import Core, CoreOptions
 from testbed.core.inspect import ScscfState
 from testbed.core.subscribers import Subscriber
 from testbed.rig.rig import Rig
+from testbed.scenario.parties import subscribers
 from testbed.topology.load import load
 from testbed.topology.plan import Plan
 from testbed.topology.planning import make_plan
@@ -126,14 +127,14 @@ def core_bench(
     rig = Rig(plan, "coretest", folder / "state")
     with rig.hold():
         rig.bring_up()
-        subscribers = subscribers_of(plan)
-        core = Core(plan, folder, rig, options, subscribers)
+        known = subscribers(plan, None)
+        core = Core(plan, folder, rig, options, [*known.values()])
         core.start()
         try:
             core.wait_ready(READY_S)
             for access in plan.accesses.values():
                 attach(rig, access.name)
-            bench = Bench(plan, rig, core, folder, dict(zip(plan.ues, subscribers, strict=True)))
+            bench = Bench(plan, rig, core, folder, known)
             yield bench
             bench.hang_up()
         finally:

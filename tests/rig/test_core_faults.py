@@ -14,9 +14,10 @@ from sip_client import Line
 
 from drivers.host import netns
 from testbed.core import core as core_module
-from testbed.core.core import Core, CoreOptions, subscribers_of
+from testbed.core.core import Core, CoreOptions
 from testbed.errors import RigError
 from testbed.rig.rig import Rig
+from testbed.scenario.parties import subscribers
 from testbed.topology.load import load
 from testbed.topology.plan import Plan
 from testbed.topology.planning import make_plan
@@ -36,7 +37,7 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Plan, Rig]]:
 
 def made(rig: tuple[Plan, Rig], folder: Path, options: CoreOptions = COLD) -> Core:
     plan, spawner = rig
-    return Core(plan, folder, spawner, options, subscribers_of(plan))
+    return Core(plan, folder, spawner, options, [*subscribers(plan, None).values()])
 
 
 def test_a_core_can_be_stopped_and_started_again(rig: tuple[Plan, Rig], tmp_path: Path) -> None:

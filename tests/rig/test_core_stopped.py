@@ -10,9 +10,10 @@ import pytest
 from living import READY_S, TOPOLOGIES
 
 from drivers.host.processes import bearing
-from testbed.core.core import Core, CoreOptions, subscribers_of
+from testbed.core.core import Core, CoreOptions
 from testbed.errors import RigError
 from testbed.rig.rig import Rig
+from testbed.scenario.parties import subscribers
 from testbed.topology.load import load
 from testbed.topology.planning import make_plan
 
@@ -23,7 +24,7 @@ def test_who_waits_gives_up_and_no_daemon_is_started_any_more(tmp_path: Path, ho
     rig = Rig(plan, "stopped", tmp_path / "state")
     with rig.hold(), ThreadPoolExecutor(1) as pool:
         rig.bring_up()
-        core = Core(plan, tmp_path, rig, CoreOptions(), subscribers_of(plan))
+        core = Core(plan, tmp_path, rig, CoreOptions(), [*subscribers(plan, None).values()])
         core.start()
         waiting = pool.submit(core.wait_ready, READY_S)
         until = time.monotonic() + READY_S
