@@ -7,7 +7,7 @@ Service-Route, and is *active*, or *inactive* once it has sessions but no bindin
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -79,6 +79,7 @@ class ImsConnection:
     last_register: Request | None = None
     answer: Response | None = None  # the last final one to a REGISTER of ours
     registering: asyncio.Lock = field(default_factory=asyncio.Lock)  # over one connection, one REGISTER at a time
+    on_vacant: Callable[[], None] = lambda: None  # inactive, and its last session has ended
 
     @property
     def bindings(self) -> list[str]:

@@ -11,6 +11,7 @@ import itertools
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from drivers.link.xfrm import Xfrm
@@ -141,11 +142,13 @@ class Connections:
         wish = Wish(impu, Move.EXPLICIT, (of.contact,), self._setup.config.expires_s, **how)
         await self.update(over, wish)
 
-    async def refresh(self, connection: ImsConnection, impu: str | None = None, **how: Any) -> None:
-        """Register again what is registered over a connection, or one identity of it."""
+    async def refresh(
+        self, connection: ImsConnection, impu: str | None = None, expires_s: int | None = None, **how: Any
+    ) -> None:
+        """Register again what is registered over a connection, or one identity of it, for as long as before."""
         for each in [impu] if impu else list(connection.registered):
             asked = connection.registered[each].asked_s if each in connection.registered else 0
-            wish = Wish(each, self._tag(), expires_s=asked or self._setup.config.expires_s, **how)
+            wish = Wish(each, self._tag(), expires_s=expires_s or asked or self._setup.config.expires_s, **how)
             await self.update(connection, wish)
 
     async def deregister(self, connection: ImsConnection, impu: str | None = None) -> None:
@@ -198,7 +201,9 @@ class Connections:
         point = AccessPoint(access.name, address.address, address.pcscf, access.info)
         id_ = f"{name}.{next(self._numbers)}"
         transport = self._stack.transport(id_, address.address)
-        return ImsConnection(id_, name, point, self._setup.config, transport, self._xfrm, instance=instance)
+        made = ImsConnection(id_, name, point, self._setup.config, transport, self._xfrm, instance=instance)
+        made.on_vacant = partial(self.end, made)
+        return made
 
     def _close(self, connection: ImsConnection) -> None:
         if connection.state is ConnectionState.ENDED:

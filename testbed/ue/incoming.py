@@ -218,6 +218,7 @@ class Incoming:
             reason = request.headers.get("Reason") or "the other end hung up"
             session.released = reason.upper().startswith("SIP")  # RFC 3326: a SIP status; who hangs up has none
             self._sessions.end(session, reason)
+            self._sessions.left(session.connection)
 
     def on_cancel(self, key: ServerKey, request: Request) -> None:
         """An INVITE was cancelled before it was answered (9.2)."""

@@ -69,7 +69,10 @@ class Moving:
         request = dialog.create_request("BYE", via=connection.via(protected=True))
         connection.protect(request)
         self._sessions.end(session, reason)
-        session.answer = await self._sessions.stack.request(request, await connection.flow(protected=True))
+        try:
+            session.answer = await self._sessions.stack.request(request, await connection.flow(protected=True))
+        finally:
+            self._sessions.left(session.connection)
         dialog.received_response(session.answer)
         if session.answer.status >= 300 and session.answer.status not in GONE:
             raise Refused(session.answer, "BYE was refused", where="SIP")

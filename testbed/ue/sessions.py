@@ -15,7 +15,7 @@ from testbed.ims.dialog import Dialog
 from testbed.ims.message import Request, Response
 from testbed.ims.sdp import Direction, SessionDescription
 from testbed.ims.session_timer import SessionTimer
-from testbed.ue.connection import ImsConnection
+from testbed.ue.connection import ConnectionState, ImsConnection
 from testbed.ue.media import Media
 from testbed.ue.session import Session, described, destination
 from testbed.ue.stack import SipStack
@@ -24,6 +24,7 @@ from testbed.ue.transport import Flow
 ALLOW = "INVITE, ACK, BYE, CANCEL, UPDATE, OPTIONS, NOTIFY"
 SUPPORTED = "replaces, gruu, timer"
 REMEMBERED = 20  # sessions that are over
+VACANT_S = 8.0  # the S-CSCF of this testbed gives its P-CSCF 7 s to get a BYE across, and then ends the connection too
 Headers = tuple[tuple[str, str], ...]
 
 
@@ -88,6 +89,21 @@ class Sessions:
             if not any(flow in other.flows for other in self.live):
                 self.media.close_flow(flow)
         self.told("call-ended", {"call_id": session.call_id, "reason": reason})
+
+    def left(self, connection: ImsConnection) -> None:
+        """A session has ended there; was it the last of an inactive connection, that is over too (C1-062198 2).
+
+        It stays for as long as a BYE whose 200 was lost comes again, or TCP wants that 200 acknowledged.
+        """
+        if connection.state is ConnectionState.INACTIVE and self._vacant(connection):
+            asyncio.get_running_loop().call_later(VACANT_S, self._end_vacant, connection)
+
+    def _end_vacant(self, connection: ImsConnection) -> None:
+        if connection.state is ConnectionState.INACTIVE and self._vacant(connection):
+            connection.on_vacant()
+
+    def _vacant(self, connection: ImsConnection) -> bool:
+        return not any(connection in (each.connection, each.moving_to) for each in self.live)
 
     def soon(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Carry something out beside what goes on now; what it raises is its own to deal with."""
