@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from testbed.cli.options import JSON, KERNEL, RIG, RUNS, WORKERS, clock_option, page_option
+
 if TYPE_CHECKING:
     from testbed.rig.kernel.uml import Clock
 
@@ -38,21 +40,15 @@ class Wanted:
 @click.option("--row", "rows", type=click.IntRange(1, 13), multiple=True, metavar="N", help="Only the scenarios of it.")
 @click.option("--transport", type=click.Choice(["udp", "tcp"]), help="Of SIP; both when not given.")
 @click.option("--ip", type=click.Choice(["4", "6"]), help="IP version; both when not given.")
-@click.option("--kernel", type=click.Choice(["auto", "host", "uml"]), default="auto", show_default=True)
-@click.option("--clock", type=click.Choice(["real", "simulated"]), default="real", show_default=True)
+@KERNEL
+@clock_option("real")
 @click.option("--without", metavar="RULE", multiple=True, help="Leave a rule of the core out: its row must fail.")
 @click.option("--seed", type=int, metavar="N", help="Makes runs repeat; 1 in simulated time when not given.")
-@click.option("--workers", type=click.IntRange(1, 64), metavar="N", help="So many guests at a time.")
-@click.option("--json", "as_json", is_flag=True, help="One object on standard output, all else on standard error.")
-@click.option("--page", type=click.Path(path_type=Path, dir_okay=False), help="Write a Markdown page there too.")
-@click.option(
-    "--runs",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("runs"),
-    show_default=True,
-    help="Where the runs' folders go.",
-)
-@click.option("--rig", metavar="NAME", default="tb", show_default=True)
+@WORKERS
+@JSON
+@page_option("a Markdown page")
+@RUNS
+@RIG
 @click.option("--batch", type=click.Path(path_type=Path, exists=True), hidden=True, help="Carry out one group.")
 def conformance(transport: str | None, ip: str | None, batch: Path | None, **options: Any) -> None:
     """Run every scenario that shows a row of the proposal's table (C1-062198), and say what came of each row.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from testbed.cli.options import JSON, KERNEL, RIG, RUNS, clock_option
 from testbed.errors import RigError, UsageError
 
 if TYPE_CHECKING:
@@ -61,25 +62,13 @@ class Asked:
 @click.argument("name", metavar="[SCENARIO]", required=False)
 @click.option("--list", "list_them", is_flag=True, help="List the scenarios that ship, and run none.")
 @click.option("--topology", metavar="FILE", help="A file, or one that ships; the scenario's own when not given.")
-@click.option("--kernel", type=click.Choice(["auto", "host", "uml"]), default="auto", show_default=True)
-@click.option(
-    "--clock",
-    type=click.Choice(["real", "simulated"]),
-    default="real",
-    show_default=True,
-    help="Simulated time needs the rig kernel (`testbed kernel build`).",
-)
-@click.option(
-    "--runs",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("runs"),
-    show_default=True,
-    help="Where the runs' folders go.",
-)
+@KERNEL
+@clock_option("real")
+@RUNS
 @click.option(
     "--repeat", type=click.IntRange(1, 10_000), default=1, metavar="N", help="Run it N times, and sum them up."
 )
-@click.option("--json", "as_json", is_flag=True, help="One object on standard output, all else on standard error.")
+@JSON
 @click.option("--trigger", type=click.Choice(["carrier-loss", "blackhole"]), help="What happens to the old access.")
 @click.option("--make-before-break", is_flag=True, default=None, help="Move the session before the old access is cut.")
 @click.option("--transport", type=click.Choice(["udp", "tcp"]), help="Of SIP between UE and P-CSCF.")
@@ -107,7 +96,7 @@ class Asked:
 )
 @click.option("--one-of", hidden=True, metavar="NUMBER/TIMES", help="One run of several, analysed elsewhere.")
 @click.option("--run-folder", hidden=True, type=click.Path(path_type=Path), help="Where that run's evidence goes.")
-@click.option("--rig", metavar="NAME", default="tb", show_default=True, help="One rig is held by one run at a time.")
+@RIG
 def run(name: str | None, list_them: bool, ip: str | None, **options: Any) -> None:
     """Run SCENARIO on a rig and measure the handoff.
 
@@ -173,7 +162,12 @@ def fitting_topology(scenario: AnyScenario, name: str | None, clock: Clock) -> P
     topology = load(path)
     if clock == "simulated":
         refuse_simulated(topology)
-    scenario.fit(make_plan(topology))
+    plan = make_plan(topology)
+    scenario.fit(plan)
+    if plan.modems:
+        from testbed.rig.kernel.choose import require_usb
+
+        require_usb()
     return path.resolve()
 
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from testbed.cli.options import JSON, KERNEL, RIG, RUNS, WORKERS, clock_option, page_option
+
 if TYPE_CHECKING:
     from testbed.cli.batches import Done, How
     from testbed.scenario.study import Measured, Point
@@ -43,20 +45,14 @@ def study() -> None:
 @study.command()
 @click.option("--identities", type=Numbers(), help="Numbers of identities; 1 to 32 when not given, `` for none.")
 @click.option("--round-trips", type=Numbers(), help="Round trips in ms; 10 to 400 when not given, `` for none.")
-@click.option("--kernel", type=click.Choice(["auto", "host", "uml"]), default="auto", show_default=True)
-@click.option("--clock", type=click.Choice(["real", "simulated"]), default="simulated", show_default=True)
+@KERNEL
+@clock_option("simulated")
 @click.option("--seed", type=int, metavar="N", default=1, show_default=True)
-@click.option("--workers", type=click.IntRange(1, 64), metavar="N", help="So many guests at a time.")
-@click.option("--json", "as_json", is_flag=True, help="One object on standard output, all else on standard error.")
-@click.option("--page", type=click.Path(path_type=Path, dir_okay=False), help="Write page and pictures there too.")
-@click.option(
-    "--runs",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("runs"),
-    show_default=True,
-    help="Where the runs' folders go.",
-)
-@click.option("--rig", metavar="NAME", default="tb", show_default=True)
+@WORKERS
+@JSON
+@page_option("page and pictures")
+@RUNS
+@RIG
 def identities(identities: tuple[int, ...] | None, round_trips: tuple[int, ...] | None, **options: Any) -> None:
     """Interruption by the number of identities, moved one by one or at once, and by the round trip to the core.
 
