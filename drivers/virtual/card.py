@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from drivers.modem.card import authentication
 from drivers.modem.card.authentication import Keys, OutOfStep
 from drivers.virtual.card_files import (
     CURRENT_ADF,
@@ -40,10 +41,6 @@ NO_SUCH_RECORD = 0x6A83
 WRONG_P1_P2 = 0x6A86
 NO_SUCH_INSTRUCTION = 0x6D00
 NO_SUCH_CLASS = 0x6E00
-MAC_WRONG = 0x9862  # TS 31.102 7.1.2.1: authentication error, incorrect MAC
-
-IMS_AKA = 0x81  # P2 of AUTHENTICATE: "3G context" in a USIM, "IMS AKA" in an ISIM
-
 
 AkaAnswer = Keys | OutOfStep | None  # None: AUTN is not the home network's
 Aka = Callable[[bytes, bytes], AkaAnswer]  # of RAND and AUTN
@@ -214,7 +211,7 @@ class Card:
 
     def authenticate(self, channel: Channel, apdu: Apdu) -> bytes:
         """AUTHENTICATE (TS 31.102 7.1.2.1, TS 31.103 7.1.2.1)."""
-        if channel.application is self._root or apdu.p2 != IMS_AKA:
+        if channel.application is self._root or apdu.p2 != authentication.IMS_AKA:
             raise Status(WRONG_P1_P2)
         if not self.verified:
             raise Status(NOT_VERIFIED)
@@ -223,10 +220,11 @@ class Card:
             raise Status(WRONG_LENGTH)
         answer = self._aka(rand, autn)
         if answer is None:
-            raise Status(MAC_WRONG)
+            raise Status(authentication.WRONG_MAC)
         if isinstance(answer, OutOfStep):
-            return tlv(0xDC, answer.auts)
-        return b"\xdb" + b"".join(bytes((len(part),)) + part for part in (answer.res, answer.ck, answer.ik))
+            return tlv(authentication.SYNCHRONISATION_FAILURE, answer.auts)
+        parts = (answer.res, answer.ck, answer.ik)
+        return bytes((authentication.SUCCESS,)) + b"".join(bytes((len(part),)) + part for part in parts)
 
     def manage_channel(self, channel: Channel, apdu: Apdu) -> bytes:
         """MANAGE CHANNEL (TS 102 221 11.1.17): P1 00 opens one, whose number is the answer; 80 closes one."""
