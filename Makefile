@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 TESTBED := $(VENV)/bin/testbed
 TOPOLOGY ?= topologies/two-access.yaml
+RESPONSES ?= $(wildcard ../shared/data/at-responses.json)
 READY := $(VENV)/ready
 SETUP_FROM := pyproject.toml $(shell find ansible -type f)
 
@@ -34,8 +35,8 @@ lint: setup ## style and types
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/mypy
 
-bench: setup ## figures: bring-up, core, registration, handoff over floor, analysis
-	@$(TESTBED) bench
+bench: setup ## figures: bring-up, core, registration, handoff over floor, analysis, AT channel
+	@$(TESTBED) bench $(addprefix --responses ,$(RESPONSES))
 
 clean: ## undo what a dead run left, and remove what builds and tests left in the checkout; keeps runs/ and .venv
 	@if [ -x $(TESTBED) ]; then $(TESTBED) clean; fi

@@ -6,13 +6,14 @@ import json
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from testbed.errors import RigError
+from testbed.cli.options import KERNEL, RUNS
+from testbed.errors import RigError, UsageError
 
 SCENARIO = "global-reregistration"
 STAGES = {
@@ -21,6 +22,8 @@ STAGES = {
     "ue": "UEs and captures ready",
     "register": "two registrations",
 }
+PARTS = ("runs", "analysis", "modem")
+ROUND_TRIPS = 1000
 Row = tuple[str, str, str]  # what, figure, how it was had
 
 
@@ -29,16 +32,39 @@ Row = tuple[str, str, str]  # what, figure, how it was had
 @click.option(
     "--packets", type=click.IntRange(1_000), default=500_000, show_default=True, help="RTP packets to analyse."
 )
-@click.option("--runs", type=click.Path(path_type=Path, file_okay=False), default=Path("runs"), show_default=True)
-@click.option("--kernel", type=click.Choice(["auto", "host", "uml"]), default="auto", show_default=True)
+@click.option("--at-port", metavar="PATH", help="An AT port to time; a pseudo-terminal when not given.")
+@click.option(
+    "--responses",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Answers of modems to parse: JSON, a `command` and a `raw` in each of `cases`; three built-in ones otherwise.",
+)
+@click.option("--only", type=click.Choice(PARTS), multiple=True, help="Only this part; may be given again.")
+@RUNS
+@KERNEL
 @click.option("--json", "as_json", is_flag=True, help="One object on standard output.")
-def bench(repeat: int, packets: int, runs: Path, kernel: str, as_json: bool) -> None:
-    """Time the stages of a run, the handoff over its floor, and the analysis of a capture beside tshark's.
+def bench(
+    repeat: int,
+    packets: int,
+    at_port: str | None,
+    responses: Path | None,
+    only: tuple[str, ...],
+    runs: Path,
+    kernel: str,
+    as_json: bool,
+) -> None:
+    """Time the stages of a run, the handoff over its floor, an analysis beside tshark's, and the AT channel of modems.
 
     Seconds are of this machine as busy as it is now.  What can be compared between machines are the ratios.
     """
-    results = _runs(repeat, runs, kernel)
-    rows = [*_stages(results), *_handoff(results), *_analysis(packets)]
+    wanted, rows = only or PARTS, list[Row]()
+    answers = _answers(responses) if responses else None
+    if "modem" in wanted:
+        rows += _modem(at_port, answers)
+    if "runs" in wanted:
+        results = _runs(repeat, runs, kernel)
+        rows += [*_stages(results), *_handoff(results)]
+    if "analysis" in wanted:
+        rows += _analysis(packets)
     if as_json:
         click.echo(json.dumps({"bench": [dict(zip(("what", "figure", "how"), row, strict=True)) for row in rows]}))
         return
@@ -87,3 +113,29 @@ def _analysis(packets: int) -> Iterator[Row]:
     yield "analysis of a capture", f"{ours:,.0f} packets/s", f"{packets:,} RTP packets"
     yield "the same by tshark", f"{theirs:,.0f} packets/s", "tshark -q -z rtp,streams"
     yield "analysis, ours over tshark's", f"{ours / theirs:.1f}", "aim: at least 3"
+
+
+def _modem(port: str | None, answers: Sequence[tuple[str, str]] | None) -> Iterator[Row]:
+    from drivers.modem import bench
+
+    figures = bench.round_trips(port, ROUND_TRIPS)
+    where = port or "a pseudo-terminal"
+    yield "AT round trip", f"{figures.channel_ms:.3f} ms", f"median of {ROUND_TRIPS:,} on {where}"
+    yield "the same by bare pyserial", f"{figures.bare_ms:.3f} ms", "write and read on the same port"
+    yield "AT channel over pyserial", f"{figures.overhead_ms:.3f} ms", "aim: less than 0.5 ms"
+    answers = answers or bench.SAMPLES
+    yield "answers of modems parsed", f"{bench.parsed_per_s(answers):,.0f} /s", f"{len(answers)} different ones"
+
+
+def _answers(path: Path) -> list[tuple[str, str]]:
+    """Commands and what modems answered to them.  Raises UsageError for a file that has none."""
+    try:
+        found = [
+            (str(one["command"]), str(one["raw"])) for one in json.loads(path.read_text(encoding="utf-8"))["cases"]
+        ]
+    except (OSError, ValueError, KeyError, TypeError) as wrong:
+        mend = 'write {"cases": [{"command": "AT+CSQ", "raw": "+CSQ: 17,99"}]}'
+        raise UsageError(f"it holds no answers of modems ({wrong!r})", where=str(path), mend=mend) from wrong
+    if not found:
+        raise UsageError("it holds no answers of modems", where=str(path), mend="its `cases` are empty")
+    return found

@@ -23,7 +23,7 @@ VERBS = {
     "kernel": ("testbed.cli.kernel", "kernel", "The kernel a rig runs on."),
     "report": ("testbed.cli.report", "report", "Analyse a run's folder again and rebuild its report."),
     "runs": ("testbed.cli.runs", "runs", "The runs that lie in a folder."),
-    "bench": ("testbed.cli.bench", "bench", "Figures: bring-up, core, registration, handoff over floor, analysis."),
+    "bench": ("testbed.cli.bench", "bench", "Figures: bring-up, core, registration, handoff over floor, analysis, AT."),
     "clean": ("testbed.cli.clean", "clean", "Undo what a dead run left behind, and only that."),
 }
 
