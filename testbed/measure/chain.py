@@ -71,7 +71,7 @@ def links(scene: Scene, direction: Direction, departed_ns: int | None, arrived_n
     refused = invites[: invites.index(invite)] if invite is not None else []
     return [
         Link("noticing that the access is gone", UE, scene.marker("detected"), scene.handoff.plan.detection_ms),
-        Link("getting on the new access", UE, scene.marker("access-up")),
+        Link("getting on the new access", UE, scene.marker("access-up"), scene.handoff.plan.access_ms),
         *_registration(scene, [exchange for exchange in mine if exchange.method == "REGISTER"]),
         *_refused(scene, refused),
         *session,

@@ -25,6 +25,7 @@ class PlannedHandoff:
     core_delay_ms: float = 0.0  # one way, P-CSCF to S-CSCF
     transport: str = "udp"  # udp | tcp
     detection_ms: float = 0.0  # blackhole: the stated time of media silence; carrier-loss: 0
+    access_ms: float = 0.0  # what the new access's own network needs to let a UE on, by the topology
     identities: int = 1  # explicitly registered, and moved
     old_path_drains: bool = True  # what had passed the cut link still arrives (False: queues inside the access vanish)
 
@@ -40,6 +41,7 @@ class PlannedHandoff:
             self.delays,
             self.transport,
             self.detection_ms,
+            access_ms=self.access_ms,
             old_path_drains=self.old_path_drains,
             identities=self.identities,
         )

@@ -23,6 +23,7 @@ from testbed.measure.words import Direction, Procedure
 
 AROUND_NS = 10_000_000_000
 BEFORE_TRIGGER_NS = 1_000_000_000  # losses this long before the trigger are still the handoff's
+IN_FLIGHT_NS = 250_000_000  # and where another handoff was shortly before: longer than any packet is on its way
 
 
 @dataclass
@@ -93,7 +94,9 @@ class HandoffFigures:
 
 
 def windows(marks: list[Marker], plans: Iterable[PlannedHandoff], last_ns: int) -> list[Window]:
-    """The time of each handoff: from its trigger until the next one, the last call's end or the capture's.
+    """The time of each handoff: from before its trigger until before the next one's, the call's end or the capture's.
+
+    What was on its way when the next trigger came is that one's loss.
 
     A make-before-break may have begun its work before the trigger: its losses are looked for from there.
     """
@@ -111,6 +114,11 @@ def windows(marks: list[Marker], plans: Iterable[PlannedHandoff], last_ns: int) 
             begun += [m.time_ns for m in marks if m.event in work and earliest < m.time_ns < trigger]
         start = max(earliest, min(begun) - BEFORE_TRIGGER_NS)
         found.append(Window(start, trigger, end))
+    for number in range(1, len(found)):
+        one, following = found[number - 1 : number + 1]
+        if one.end_ns > following.start_ns:
+            meet = min(one.end_ns, following.start_ns + BEFORE_TRIGGER_NS - IN_FLIGHT_NS)
+            found[number - 1 : number + 1] = replace(one, end_ns=meet), replace(following, start_ns=meet)
     return found
 
 

@@ -75,7 +75,7 @@ class Rig:
         self._thread = ThreadPoolExecutor(1, f"rig-{name}")
         self._netlinks: dict[str, Netlink] = {}
         self._levers: dict[str, AccessLever] = {}
-        self._sticks = _sticks(plan, name, cards)
+        self.sticks = _sticks(plan, name, cards)
         self._processes: list[subprocess.Popen[bytes]] = []
         self._started: list[tuple[subprocess.Popen[bytes], str]] = []
 
@@ -109,7 +109,7 @@ class Rig:
             self._announce()
             self._do(self._make_namespaces)
             told(f"{len(self._netlinks)} namespaces")
-            for stick in self._sticks:
+            for stick in self.sticks:
                 stick.start(self.spawn)
                 self._journal.announce(stick.port_entry())
                 told(f"{stick} is plugged in")
@@ -168,7 +168,7 @@ class Rig:
             self._undo(told)
 
     def _close(self) -> None:
-        for stick in self._sticks:
+        for stick in self.sticks:
             stick.stop()
         for netlink in self._netlinks.values():
             netlink.close()
@@ -200,7 +200,7 @@ class Rig:
         entries = [] if netns.folder_is_shared() else [Entry("namespace-folder", {"made": not netns.FOLDER.exists()})]
         names = [self.namespace(host) for host in self.plan.namespaces]
         entries.append(Entry("namespaces", {"names": names, "mark": self._mark}))
-        entries += [entry for stick in self._sticks for entry in stick.entries()]
+        entries += [entry for stick in self.sticks for entry in stick.entries()]
         entries.append(Entry("processes", {"token": self._mark}))  # ended first: a stick's serves what it is made of
         self._journal.announce(*entries)
 
@@ -229,7 +229,7 @@ class Rig:
             link = shaper(one, self._netlinks[one.namespace], self._seed)
             link.apply(one.shape)
             self.seeded = link.seeded
-        sticks = {stick.access.name: stick for stick in self._sticks}
+        sticks = {stick.access.name: stick for stick in self.sticks}
         for access in self.plan.accesses.values():
             netlink = self._netlinks[access.namespace]
             self._levers[access.name] = AccessLever(access, netlink, self._seed, sticks.get(access.name))

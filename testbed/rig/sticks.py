@@ -175,5 +175,7 @@ def _plan(rig: str, access: AccessPlan, number: int, card: CardSecrets) -> dict[
         "own_mac": cable_mac(number),
         "nic": {"namespace": f"{rig}-{access.namespace}", "name": UE_CABLE, "index": UE_CABLE_INDEX},
         "pdns": {**INTERNET, modem.apn: bearer},
+        "attach_s": modem.attach_ms / 1000,
+        "connect_s": modem.connect_ms / 1000,
         "sim": sim,
     }

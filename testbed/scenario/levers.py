@@ -16,7 +16,7 @@ from testbed.measure.words import TriggerKind
 from testbed.scenario.bench import Unexpected
 from testbed.scenario.common import MOVING, Common
 from testbed.scenario.progress import Progress, Told, tell_steps
-from testbed.topology.plan import Plan
+from testbed.topology.plan import AccessPlan, Plan
 from testbed.ue.setup import HandoffOrder
 
 if TYPE_CHECKING:
@@ -136,6 +136,14 @@ class Levers:
         if deed == "kill":
             await asyncio.to_thread(process.wait)
 
+    def _access_ms(self, new: AccessPlan) -> float:
+        """What the network behind a modem takes for what the UE must ask of it again."""
+        before = self._pulled.get(new.name)
+        if new.modem is None or before is TriggerKind.SIGNAL_LOW:  # after which the UE has stayed on it
+            return 0.0
+        attach_ms = new.modem.attach_ms if before is TriggerKind.NETWORK_DETACH else 0.0
+        return attach_ms + new.modem.connect_ms
+
     def _planned(self, arm: Arm, kind: TriggerKind) -> PlannedHandoff:
         """What the analysis must know of the handoff that this trigger begins."""
         old, new = self._plan.accesses[arm.from_], self._plan.accesses[arm.to]
@@ -149,6 +157,7 @@ class Levers:
             far_delay_ms=self._scenario.far_delay_ms(self._plan),
             core_delay_ms=self._plan.core_delay_ms,
             transport=self._scenario.transport,
+            access_ms=self._access_ms(new),
             identities=len(self._plan.ues[arm.ue].implicit_sets),
             detection_ms=arm.silence_ms if kind is TriggerKind.BLACKHOLE else 0.0,
         )

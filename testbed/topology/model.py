@@ -88,6 +88,8 @@ class ModemAccess(Access):
     apn: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.-]+$", max_length=100)] = Field(
         default="ims", description="Access point name of the PDN connection (TS 23.003 9.1)."
     )
+    attach_ms: Milliseconds = Field(default=200.0, description="What its network takes to let the modem attach.")
+    connect_ms: Milliseconds = Field(default=100.0, description="What its network takes to give a PDN connection.")
     low_dbm: float | None = Field(
         default=None, ge=-140, le=-44, description="RSRP below which the UE is told that the signal is low."
     )

@@ -32,6 +32,8 @@ class ModemPlan:
     mac: str  # of its network device at the UE
     imei: str
     imsi: str  # of the card in it
+    attach_ms: float  # what its network takes to let it attach
+    connect_ms: float  # and to give a PDN connection
     low_dbm: float | None = None  # RSRP below which the signal is called low
 
 

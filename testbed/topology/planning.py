@@ -63,7 +63,8 @@ def _modem(access: ModemAccess, number: int) -> ModemPlan:
     """The n-th access's: every identity follows from its place."""
     mac = f"02:00:00:03:{number >> 8:02x}:{number & 0xFF:02x}"
     imei, imsi = _with_check_digit(str(TEST_IMEI + number)), f"{TEST_IMSI + number:015d}"
-    return ModemPlan(access.stick, f"testbed{number:04d}", access.apn, mac, imei, imsi, access.low_dbm)
+    serial, times = f"testbed{number:04d}", (access.attach_ms, access.connect_ms)
+    return ModemPlan(access.stick, serial, access.apn, mac, imei, imsi, *times, access.low_dbm)
 
 
 def _with_check_digit(digits: str) -> str:

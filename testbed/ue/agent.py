@@ -103,7 +103,7 @@ def _kind(error: Exception) -> str:
     """The kind that the controller knows: a UE's own errors are special cases of it."""
     if isinstance(error, SipError):
         return "ProductFailure"
-    return next(kind.__name__ for kind in type(error).__mro__ if kind.__module__.endswith(".errors"))
+    return next(kind.__name__ for kind in type(error).__mro__ if kind.__module__ in ("testbed.errors", "drivers.errors"))
 
 
 def main() -> None:

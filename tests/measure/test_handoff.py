@@ -158,6 +158,13 @@ def test_each_trigger_opens_a_window_that_the_next_one_closes() -> None:
     assert (second.start_ns, second.trigger_ns, second.end_ns) == (ns(4000), ns(5000), ns(9000))
 
 
+def test_what_was_lost_on_its_way_when_the_next_trigger_came_is_counted_once() -> None:
+    said = marks((1000, "trigger"), (2500, "trigger"), (4000, "trigger"), (6000, "call-end"))
+    one, two, three = windows(said, [Call().plan()] * 3, ns(7000))
+    assert (one.start_ns, one.end_ns, two.start_ns, two.end_ns) == (ns(0), ns(2250), ns(2250), ns(3750))
+    assert (three.start_ns, three.end_ns) == (ns(3750), ns(6000))
+
+
 def test_without_triggers_there_are_no_windows_and_more_triggers_than_plans_are_not_taken() -> None:
     assert windows(marks((0, "call-up")), [Call().plan()], ns(10)) == []
     assert len(windows(marks((0, "trigger"), (5, "trigger")), [Call().plan()], ns(10))) == 1

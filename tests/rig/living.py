@@ -16,6 +16,7 @@ from testbed.rig.rig import Rig
 from testbed.scenario.catalogue import find
 from testbed.scenario.model import FAR, MOVING, Scenario
 from testbed.scenario.parties import subscribers, ue_setup
+from testbed.scenario.site import cards
 from testbed.topology.load import load
 from testbed.topology.plan import Plan
 from testbed.topology.planning import make_plan
@@ -72,7 +73,7 @@ def living(folder: Path, topology: str = "two-access", options: CoreOptions | No
     """Bring a rig and its core up, and undo both."""
     plan = make_plan(load(TOPOLOGIES / f"{topology}.yaml"))
     known = subscribers(plan, None)
-    rig = Rig(plan, "test", folder / "state")
+    rig = Rig(plan, "test", folder / "state", cards=cards(plan, known))
     with rig.hold():
         rig.bring_up()
         core = Core(plan, folder, rig, options or CoreOptions(connections=PORT_PAIRS), tuple(known.values()))

@@ -64,6 +64,17 @@ def current_clock() -> Clock:
     return "simulated" if os.environ.get(CLOCK) == "simulated" else "real"
 
 
+def require_usb() -> None:
+    """Raises RigError where no virtual stick can be plugged in: neither into this kernel nor into that of a guest."""
+    here = Path("/sys/class/udc")
+    if any(here.iterdir()) if here.is_dir() else False:
+        return
+    build = uml.best() if current() == "host" else None
+    if build is None or build.name != "rig":
+        mend = "testbed kernel build (some minutes, once); on a kernel of your own: modprobe dummy_hcd libcomposite"
+        raise RigError("a virtual stick needs a kernel with USB gadgets", where="this topology's modem", mend=mend)
+
+
 def choose(wanted: str = "auto", clock: Clock = "real") -> Choice:
     """Decide by what a topology needs and what there is.  Raises RigError where the wanted kernel cannot do it."""
     if current() != "host":
