@@ -11,7 +11,7 @@ from drivers.host.local import LocalHost
 from drivers.protocols import AssociatedStation, Host
 from drivers.rf.targets import PowerFade
 from drivers.wifi import events, radio, reports
-from drivers.wifi.configuration import LAST_OF_2_GHZ, ApConfiguration, frequency_mhz, render
+from drivers.wifi.configuration import LAST_OF_2_GHZ, ApConfiguration, frequency_mhz, neighbour_report, render
 from drivers.wifi.control import Control, ControlInterface
 from drivers.wifi.control_cli import CliControl
 from drivers.wifi.daemon import Daemon
@@ -139,9 +139,8 @@ class HostapdAccessPoint:
 
     async def request_transition(self, station: str, target: str, target_channel: int) -> None:
         """Ask a station to go to another access point, by its BSSID (802.11v BSS Transition Management Request)."""
-        # Neighbor report (IEEE 802.11-2020 9.4.2.36): BSSID, information, operating class, channel, PHY type.
-        operating_class, phy = (81, 7) if target_channel <= LAST_OF_2_GHZ else (115, 7)
-        neighbour = f"{mac(target)},0x0000,{operating_class},{target_channel},{phy}"
+        report = neighbour_report(target, target_channel)
+        neighbour = f"{mac(target)},0x0000,{','.join(str(octet) for octet in report[-3:])}"
         await self._order(f"BSS_TM_REQ {mac(station)} pref=1 abridged=1 valid_int=255 neighbor={neighbour}")
 
     async def stations(self) -> Sequence[AssociatedStation]:

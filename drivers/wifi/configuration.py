@@ -12,6 +12,7 @@ from drivers.wifi.errors import BadConfiguration
 
 Security = Literal["open", "wpa2-psk", "wpa3-sae", "wpa2-wpa3"]
 LAST_OF_2_GHZ = 14
+PHY_HT = 7  # dot11PHYType of 802.11n
 SECURITIES: tuple[Security, ...] = ("open", "wpa2-psk", "wpa3-sae", "wpa2-wpa3")
 KEY_MANAGEMENT = {"wpa2-psk": ("WPA-PSK",), "wpa3-sae": ("SAE",), "wpa2-wpa3": ("WPA-PSK", "SAE")}
 FAST_TRANSITION = {"WPA-PSK": "FT-PSK", "SAE": "FT-SAE"}
@@ -143,3 +144,9 @@ def frequency_mhz(channel: int) -> int:
     if channel == LAST_OF_2_GHZ:
         return 2484
     return 2407 + 5 * channel if channel < LAST_OF_2_GHZ else 5000 + 5 * channel
+
+
+def neighbour_report(bssid: str, channel: int) -> bytes:
+    """A neighbor report without subelements (IEEE 802.11-2020 9.4.2.36): who else there is, and where."""
+    operating_class = 81 if channel <= LAST_OF_2_GHZ else 115  # tables E-4; a station looks at the channel
+    return bytes.fromhex(bssid.replace(":", "")) + bytes((0, 0, 0, 0, operating_class, channel, PHY_HT))
