@@ -142,7 +142,7 @@ class Talk:
             fault = {"what": error.what, "where": error.where, "mend": error.mend}
             self._say({"command": line, "ok": False, "kind": type(error).__name__, "code": code, "error": fault})
         else:
-            click.echo(f"error: {error}")
+            click.echo(f"error: {error.what}" + (f"\n  mend: {error.mend}" if error.mend else ""))
 
     def _heard(self, line: str) -> None:
         if self._as_json:

@@ -35,7 +35,8 @@ class Console:
         )
 
     async def run(self) -> None:
-        click.echo(f"{self._talk.keeper.path}: Ctrl-C gives a command up, Ctrl-D leaves")
+        click.echo(f"{self._talk.keeper.path}: what comes by itself is marked with *")
+        click.echo("Tab completes, Ctrl-C gives a command up, Ctrl-D leaves")
         back = asyncio.create_task(self._come_back())
         try:
             with patch_stdout():

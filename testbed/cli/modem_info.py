@@ -94,7 +94,9 @@ def _draw(found: dict[str, Any]) -> None:
         "card": "  ".join([card["state"] or "?", *(f"{k.upper()} {card[k]}" for k in ("imsi", "iccid") if card[k])]),
         "service": "  ".join(str(one) for one in (found["service"], found["operator"], found["rat"]) if one),
         "signal": "  ".join(levels(signal)) or "none",
-        "data calls": ", ".join(f"{call['kind']} ({call['by']})" for call in found["data_calls"]),
+        "data calls": ", ".join(
+            f"{call['kind']} ({call['by'].format(cid='CID', apn='APN')})" for call in found["data_calls"]
+        ),
     }
     for name, text in rows.items():
         click.echo(f"{name:<12}{text}")

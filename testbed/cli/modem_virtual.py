@@ -78,6 +78,8 @@ async def _serve(name: str, link: Path) -> None:
     try:
         stick.do_plug()
         click.echo(str(link))
+        if sys.stdin.isatty():
+            click.echo(f"`testbed modem at {link}` talks to it; orders go here (--help), Ctrl-C ends it", err=True)
         orders = _follow(lambda line: click.echo(json.dumps(_obey(stick, line))))
         await ended.wait()
     finally:

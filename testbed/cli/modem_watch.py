@@ -17,6 +17,7 @@ from drivers.modem.modem import REGISTRATION, Modem
 from drivers.modem.responses.text import Answer
 from drivers.modem.usb import PortName
 from drivers.modem.vendors.model import Vendor
+from drivers.waiting import within
 from testbed.cli.modem_opening import opened
 from testbed.cli.modem_options import JSON, PORT, VENDOR
 from testbed.dashboard.modem import Reading, Screen, View
@@ -41,7 +42,7 @@ def watch(
     """
     from rich.console import Console
 
-    view: View = _Lines() if as_json else Screen(Console(highlight=False), str(port))
+    view: View = _Lines() if as_json else Screen(Console(highlight=False), str(port), interval_s)
     with view, contextlib.suppress(KeyboardInterrupt, TimeoutError):
         asyncio.run(_watch(port, vendor, interval_s, for_s, low_dbm, view))
 
@@ -73,9 +74,7 @@ async def _watch(
         while True:
             news.clear()
             await _look(modem, view, told)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(interval_s):  # wait_for of Python 3.11 loses a Ctrl-C that meets the news
-                    await news.wait()
+            await within(news, interval_s)
 
 
 Told = Callable[[ModemEvent], None]

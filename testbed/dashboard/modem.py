@@ -19,7 +19,7 @@ from rich.text import Text
 
 from drivers.modem.levels import Signal
 
-EVENTS, HISTORY, BAR = 8, 48, 30
+EVENTS, HISTORY, BAR, WIDTH = 8, 48, 30, 90
 BLOCKS = "▁▂▃▄▅▆▇█"
 # Name, unit, and the levels from useless to excellent: TS 36.133 9.1 has the ranges, practice what is useful of them.
 SCALES = {
@@ -67,10 +67,10 @@ class View:
 class Screen(View):
     """For people."""
 
-    def __init__(self, console: Console, port: str) -> None:
-        self._console, self._port = console, port
+    def __init__(self, console: Console, port: str, interval_s: float) -> None:
+        self._console, self._port, self._interval_s = console, port, interval_s
         self._last: Reading | None = None
-        self._away = False
+        self._away = ""  # since when
         self._rsrp: deque[float | None] = deque(maxlen=HISTORY)
         self._events: deque[Text] = deque(maxlen=EVENTS)
         self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
@@ -87,15 +87,17 @@ class Screen(View):
             self._live.stop()
 
     def reading(self, reading: Reading) -> None:
-        self._last, self._away = reading, False
+        self._last, self._away = reading, ""
         self._rsrp.append(reading.signal.strength_dbm)
         self._show(Text(f"{_clock()}  {_place(reading)}  {_levels(reading.signal)}"))
 
     def event(self, what: str, detail: str = "", cid: int | None = None) -> None:
-        self._away = self._away or what in ("gone", "away")
-        about = f" of context {cid}" if cid is not None else ""
+        if what in ("gone", "away"):
+            self._away = self._away or _clock()
+        about = f" {cid}" if cid is not None else ""
         line = Text(f"{_clock()}  ").append(f"{what}{about}", style=COLOURS.get(what, "")).append(f"  {detail}")
-        self._events.append(line)
+        if what != "away" or not self._live:  # it is said every few seconds, and the screen says it anyway
+            self._events.append(line)
         self._show(line)
 
     def _show(self, line: Text) -> None:
@@ -106,19 +108,24 @@ class Screen(View):
 
     def picture(self) -> RenderableType:
         """All of it, as it stands."""
-        parts: list[RenderableType] = [Text("away: plug it in again", style="red")] if self._away else []
+        away = Text(f"away since {self._away}: plug it in again", style="red")
+        parts: list[RenderableType] = [away] if self._away else []
         title = self._port
         if self._last:
             title = f"{self._last.vendor} {self._last.model}  {self._port}"
             parts += [] if self._away else [_service(self._last), _bars(self._last.signal), _line(self._rsrp)]
         if self._events:
             parts += [Text("")]
-        return Panel(Group(*parts, *self._events), title=title, title_align="left", width=min(self._console.width, 90))
+        width = min(self._console.width, WIDTH)
+        hint = f"every {self._interval_s:g} s; Ctrl-C leaves"
+        lines = Group(*parts, *self._events)
+        return Panel(lines, title=title, title_align="left", subtitle=hint, subtitle_align="right", width=width)
 
 
 def _service(reading: Reading) -> Text:
     text = Text(reading.service, style=f"bold {COLOURS.get(reading.service, '')}")
-    contexts = f"contexts: {', '.join(map(str, reading.active)) or 'none'}"
+    numbers = ", ".join(map(str, reading.active))
+    contexts = f"context {numbers} active" if numbers else "no context active"
     return text.append(
         "".join(f"  {part}" for part in (_place(reading, state=False), contexts) if part), "not bold default"
     )
@@ -157,7 +164,8 @@ def _line(values: deque[float | None]) -> Text:
     """The strength in time, newest at the right; a gap where nothing was received."""
     _, _, worst, best = SCALES["rsrp_dbm"]
     shares = [None if value is None else _share(value, worst, best) for value in values]
-    return Text("".join(" " if one is None else BLOCKS[min(int(one * 8), 7)] for one in shares), style="cyan")
+    marks = "".join(" " if one is None else BLOCKS[min(int(one * 8), 7)] for one in shares)
+    return Text(marks.ljust(HISTORY), style="cyan").append(f"  RSRP, {worst:g} to {best:g} dBm", style="dim")
 
 
 def _share(value: float, worst: float, best: float) -> float:
