@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from drivers.epc.settings import SubscriberSettings
 
 Family = Literal[4, 6]
 
@@ -242,3 +245,49 @@ class Host(Protocol):
 
     def close(self) -> None:
         """Let go of the host; what runs there runs on, unless it is tied to the connection."""
+
+
+@dataclass(frozen=True)
+class CoreSession:
+    """A PDN connection as a packet core sees it."""
+
+    imsi: str
+    apn: str
+    address: str
+
+
+class PacketCore(Protocol):
+    """An EPC: MME, gateways, HSS, PCRF and their database."""
+
+    name: str
+    database: str  # what holds the subscribers: a result says so where it is a stand-in
+
+    def version(self) -> str:
+        """Product, release, and the database."""
+
+    def start(self) -> None:
+        """Start everything; on an error all of it is taken back."""
+
+    def wait_ready(self, deadline_s: float) -> None:
+        """Wait until every daemon has its peers; raises DriverError with the daemon's own words."""
+
+    def check(self) -> None:
+        """Raises DriverError when a daemon has ended by itself."""
+
+    def stop(self) -> None:
+        """End everything; it may be gone already."""
+
+    def provision(self, subscriber: SubscriberSettings) -> None:
+        """Add a subscriber or change one; raises DriverError when he is there with another key."""
+
+    def remove(self, imsi: str) -> bool:
+        """Whether the subscriber was there."""
+
+    def sessions(self) -> Sequence[CoreSession]:
+        """The PDN connections that stand; raises DriverError where the core does not tell."""
+
+    def detach(self, imsi: str) -> None:
+        """Have the network end a subscriber's registration; raises DriverError where the core has no way to."""
+
+    def release_bearer(self, imsi: str, apn: str) -> None:
+        """Have the network end a PDN connection; raises DriverError where the core has no way to."""

@@ -1,0 +1,88 @@
+"""One daemon of a core: started on its host, ready by what it says, ended; its own words where it fails."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from drivers.epc.errors import CoreFailed
+from drivers.protocols import Host, LongProcess
+
+KEPT_LINES, SHOWN_LINES = 200, 6
+LOOKED_AT_EVERY_S = 0.5  # whether a silent daemon still runs
+END_S = 3.0
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_TROUBLE = re.compile(r"\b(ERROR|FATAL|ASSERT|CRIT|WARN)\b|[Aa]ssert|error|failed", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a daemon is started, and the words by which all that it needs is there (each must be said once)."""
+
+    name: str
+    argv: tuple[str, ...]
+    ready: tuple[str, ...]
+
+
+class Daemon:
+    """A daemon at work."""
+
+    def __init__(self, host: Host, recipe: Recipe, logs: Path | None) -> None:
+        self.recipe = recipe
+        self._where = f"{recipe.name} on {host.name}"
+        self._missing = set(recipe.ready)
+        self._lines: deque[str] = deque(maxlen=KEPT_LINES)
+        self._said = threading.Condition()
+        log = logs / f"{recipe.name}.log" if logs else None
+        self._process: LongProcess = host.start(_line_by_line(recipe.argv), on_line=self._heard, log=log)
+
+    def wait_ready(self, until: float) -> None:
+        """Until it has said what it should; `until` is of the monotonic clock.  Raises CoreFailed."""
+        with self._said:
+            while self._missing:
+                if self._process.status is not None:
+                    what = f"ended with status {self._process.status}{self._words()}"
+                    raise CoreFailed(what, where=self._where, mend="see its log")
+                left = until - time.monotonic()
+                if left <= 0:
+                    missing = ", ".join(sorted(self._missing))
+                    raise CoreFailed(f"has not said in time: {missing}{self._words()}", where=self._where)
+                self._said.wait(min(left, LOOKED_AT_EVERY_S))
+
+    def check(self) -> None:
+        """Raises CoreFailed when it has ended by itself."""
+        if self._process.status is not None:
+            what = f"has ended by itself with status {self._process.status}{self._words()}"
+            raise CoreFailed(what, where=self._where)
+
+    def end(self) -> None:
+        self._process.end(END_S)
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What it said last."""
+        with self._said:
+            return tuple(self._lines)
+
+    def _heard(self, line: str) -> None:
+        plain = _COLOUR.sub("", line).strip()
+        with self._said:
+            self._lines.append(plain)
+            self._missing = {words for words in self._missing if words not in plain}
+            self._said.notify_all()
+
+    def _words(self) -> str:
+        """Its last words about trouble, or simply its last ones."""
+        said = [line for line in self._lines if line]
+        shown = [line for line in said if _TROUBLE.search(line)] or said
+        return ": " + " | ".join(shown[-SHOWN_LINES:]) if shown else ", without a word"
+
+
+def _line_by_line(argv: Sequence[str]) -> list[str]:
+    """A daemon whose output is no terminal keeps it to itself until a block is full; this makes it say each line."""
+    return ["stdbuf", "-oL", "-eL", *argv]

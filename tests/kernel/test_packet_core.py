@@ -1,0 +1,216 @@
+"""A real core, NextEPC, and our eNB and UE: S1, AKA, bearers, GTP-U, idle and paging, and what the core refuses."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Address, IPv4Interface
+from pathlib import Path
+from typing import Any
+
+import dissection
+import pytest
+from lte_station import IMS, INTERNET, Cell, Phone, cell, ping
+from scripted_core import OPC, K, aka
+
+from drivers.epc.core import STAND_IN, NextEpc
+from drivers.epc.errors import NotSupported, OtherKey
+from drivers.epc.settings import CoreSettings, PdnSubscription, Pool, SubscriberSettings
+from drivers.host import netns
+from drivers.host.local import NamespaceHost
+from drivers.protocols import LongProcess
+from drivers.virtual.ran.effects import AttachRejected, BearerDown, ConnectRejected, Registered, Updated
+from drivers.virtual.ran.ue import State
+
+pytestmark = [pytest.mark.rig, pytest.mark.simulated]
+CORE, PHONE = "test-core", "test-phone"
+MME, SGW = IPv4Address("127.0.1.1"), IPv4Address("127.0.1.2")
+IMSI, UNKNOWN = "001010123456789", "001010999999999"
+INTERNET_GATEWAY, IMS_GATEWAY, PCSCF = "10.45.0.1", "10.46.0.1", "10.46.0.1"
+SETTINGS = CoreSettings(
+    pools=(
+        Pool("internet", IPv4Interface(f"{INTERNET_GATEWAY}/24"), device="pgw-internet"),
+        Pool("ims", IPv4Interface(f"{IMS_GATEWAY}/24"), device="pgw-ims"),
+    ),
+    s1=MME,
+    s1u=SGW,
+    pcscf=(IPv4Address(PCSCF),),
+    dns=(IPv4Address(INTERNET_GATEWAY),),
+)
+SUBSCRIBER = SubscriberSettings(
+    IMSI, K.hex(), OPC.hex(), (PdnSubscription("internet"), PdnSubscription("ims", qci=5)), sqn=1 << 10
+)
+READY_S = 60.0
+
+
+@dataclass
+class Capture:
+    """All that the core says and hears; it is whole once it has ended."""
+
+    path: Path
+    process: LongProcess
+
+    def ended(self) -> Path:
+        self.process.end()
+        return self.path
+
+
+@pytest.fixture(scope="module")
+def namespaces() -> Iterator[None]:
+    """One for the core and the eNB, one for the UE's devices."""
+    if not shutil.which("nextepc-mmed"):
+        pytest.skip("needs NextEPC: apt-get install nextepc-hss nextepc-pcrf nextepc-pgw nextepc-sgw nextepc-mme")
+    netns.share_folder()
+    for name in (CORE, PHONE):
+        with netns.making(name, "test"):
+            pass
+    yield
+    for name in (CORE, PHONE):
+        netns.remove(name, "test")
+
+
+@pytest.fixture(scope="module")
+def capture(namespaces: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Capture]:
+    path = tmp_path_factory.mktemp("core") / "s1.pcapng"
+    argv = ["dumpcap", "-q", "-i", "lo", "-f", "sctp or port 2152 or port 2123", "-w", str(path)]
+    found = Capture(path, NamespaceHost(CORE).start(argv))
+    yield found
+    found.ended()
+
+
+@pytest.fixture(scope="module")
+def core(capture: Capture, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NextEpc]:
+    """NextEPC, ready, with a subscriber."""
+    folder = tmp_path_factory.mktemp("epc")
+    host = NamespaceHost(CORE)
+    found = NextEpc(host, SETTINGS, str(folder), stand_in=True, logs=folder)
+    found.start()
+    try:
+        found.wait_ready(READY_S)
+        found.provision(SUBSCRIBER)
+        yield found
+        found.check()
+    finally:
+        found.stop()
+
+
+def under_a_cell(test: Any) -> None:
+    """Run a test's coroutine with a cell of the core."""
+
+    async def run() -> None:
+        async with cell(CORE, MME) as found:
+            await test(found)
+
+    asyncio.run(run())
+
+
+def phone_of(found: Cell, **card: Any) -> Phone:
+    return found.phone(IMSI, aka(**card), PHONE)
+
+
+def test_it_says_what_it_is_and_that_its_database_is_a_stand_in(core: NextEpc) -> None:
+    assert core.version() == f"NextEPC 0.3.10, {STAND_IN}"
+    for refused in (core.sessions, lambda: core.detach(IMSI), lambda: core.release_bearer(IMSI, "ims")):
+        with pytest.raises(NotSupported, match="use Open5GS"):
+            refused()
+
+
+def test_a_subscriber_never_gets_another_key(core: NextEpc) -> None:
+    with pytest.raises(OtherKey, match="is there already, with another k\n"):
+        core.provision(replace(SUBSCRIBER, k="ff" * 16))
+
+
+def test_a_ue_attaches_gets_its_pcscf_and_talks_through_gtp_u(core: NextEpc) -> None:
+    async def test(found: Cell) -> None:
+        phone = phone_of(found)
+        internet = await phone.attach()
+        assert (internet.apn, str(internet.address.ipv4)[:8]) == ("internet", "10.45.0.")
+        assert internet.pco.dns == (INTERNET_GATEWAY,)
+        ims = await phone.connect(IMS)
+        assert (ims.apn, ims.qci, ims.pco.pcscf) == ("ims", 5, (PCSCF,))
+        assert await ping(PHONE, f"lte{internet.bearer}", INTERNET_GATEWAY)
+        assert await ping(PHONE, f"lte{ims.bearer}", IMS_GATEWAY)
+        assert (found.station.users.counts.down, found.station.users.counts.lost) == (2, 0)
+        phone.ue.disconnect(ims.bearer, phone.station.now)
+        phone.station.settle()
+        assert await phone.event(BearerDown) == BearerDown(ims.bearer, False, 36)
+        await phone.detach()
+        assert phone.ue.state is State.DEREGISTERED
+
+    under_a_cell(test)
+
+
+def test_idle_it_is_paged_and_wakes_up_to_send(core: NextEpc) -> None:
+    async def test(found: Cell) -> None:
+        phone = phone_of(found, sqn_ms=0)
+        up = await phone.attach()
+        own, device = str(up.address.ipv4), f"lte{up.bearer}"
+        NamespaceHost(PHONE).run(["ip", "route", "add", "default", "dev", device])
+        await phone.idle()
+        assert await ping(PHONE, device, INTERNET_GATEWAY), "what the UE wants to send waits for the service request"
+        await phone.idle()
+        assert await ping(CORE, None, own), "what comes for the UE waits for it to be paged"
+        await phone.idle()
+        phone.ue.update(phone.station.now)
+        phone.station.settle()
+        await phone.event(Updated)
+        await phone.detach()
+
+    under_a_cell(test)
+
+
+def test_a_guti_and_its_keys_are_good_for_the_next_attach(core: NextEpc) -> None:
+    async def test(found: Cell) -> None:
+        phone = phone_of(found)
+        await phone.attach()
+        first = phone.ue.guti
+        await phone.detach()
+        phone.begin()
+        assert first and (await phone.event(Registered)).guti
+        await phone.detach()
+
+    under_a_cell(test)
+
+
+def test_a_card_that_is_ahead_brings_the_network_into_step(core: NextEpc) -> None:
+    async def test(found: Cell) -> None:
+        phone = phone_of(found, sqn_ms=1 << 30)
+        await phone.attach()
+        await phone.detach()
+
+    under_a_cell(test)
+
+
+@pytest.mark.parametrize(
+    ("imsi", "k", "refusal"),
+    [(IMSI, bytes(16), AttachRejected(None, own_cause=20)), (UNKNOWN, K, AttachRejected(2))],
+    ids=["wrong-key", "unknown-imsi"],
+)
+def test_who_is_no_subscriber_is_refused(core: NextEpc, imsi: str, k: bytes, refusal: AttachRejected) -> None:
+    async def test(found: Cell) -> None:
+        phone = found.phone(imsi, aka(k=k), PHONE)
+        phone.begin()
+        assert await phone.event(AttachRejected) == refusal
+
+    under_a_cell(test)
+
+
+def test_an_apn_that_is_not_his_is_refused(core: NextEpc) -> None:
+    async def test(found: Cell) -> None:
+        phone = phone_of(found, sqn_ms=1 << 31)
+        await phone.attach()
+        phone.ue.connect(replace(INTERNET, apn="nowhere"), phone.station.now)
+        phone.station.settle()
+        assert (await phone.event(ConnectRejected)).cause == 27
+        await phone.detach()
+
+    under_a_cell(test)
+
+
+def test_tshark_finds_nothing_malformed_in_all_that(core: NextEpc, capture: Capture) -> None:
+    path = capture.ended()
+    wrong = "(s1ap || gtp) && (_ws.malformed || _ws.expert.severity == error)"
+    assert dissection.fields(path, "frame.number", "_ws.expert.message", only=wrong) == []
+    assert dissection.fields(path, "frame.number", only="gtp && icmp") != []
