@@ -11,15 +11,18 @@ import ipaddress
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from drivers.link.interfaces import SET, address, default_route, no_rule, rule, switch
 from drivers.link.netlink import Netlink, Request
-from drivers.protocols import AccessAddress, AccessEvent, Happening
+from drivers.protocols import AccessAddress, AccessEvent, Happening, Host
 from drivers.wifi import events
 from drivers.wifi.configuration import Credentials
+from drivers.wifi.dhcp6_client import sip_servers
 from drivers.wifi.dhcp_client import DhcpClient
 from drivers.wifi.errors import NoPcscf
 from drivers.wifi.lease import Lease, Report
+from drivers.wifi.router_discovery import RouterDiscovery
 from drivers.wifi.station import CONNECT_S, Station
 
 RTM_DELADDR, RTM_DELROUTE = 21, 25
@@ -29,7 +32,7 @@ class WifiAccess:
     """`table` is the number of this access's routing table; no two accesses of a UE share one.
 
     It lives in the namespace of `device`.  `pcscf` is configured where the access's DHCP gives none.  A signal that
-    falls below `low_dbm`, and one that is above it again, is told.
+    falls below `low_dbm`, and one that is above it again, is told.  With `ipv6` it has both families.
     """
 
     def __init__(
@@ -44,11 +47,13 @@ class WifiAccess:
         pcscf: str | None = None,
         connect_s: float = CONNECT_S,
         low_dbm: int | None = None,
+        ipv6: Ipv6 | None = None,
     ) -> None:
         self.name = name
         self._device, self._table, self._pcscf = device, table, pcscf
         self._connect_s, self._low_dbm = connect_s, low_dbm
         self._station, self._dhcp, self._credentials = station, dhcp, credentials
+        self._ipv6 = ipv6
         self._netlink = Netlink(socket.NETLINK_ROUTE, f"access {name}")
         self._index = socket.if_nametoindex(device)
         self._undo: list[Request] = []
@@ -57,6 +62,8 @@ class WifiAccess:
         self._on_event: Callable[[AccessEvent], None] | None = None
         station.watch(self._happened)
         dhcp.watch(self._lease_changed)
+        if ipv6:
+            ipv6.watch(lambda: self._tell(False, "the IPv6 address is lost"))
 
     async def attach(self) -> Sequence[AccessAddress]:
         """Associated, with a lease, its address and routes in force.
@@ -70,14 +77,16 @@ class WifiAccess:
             await self._station.connect(self._credentials, timeout_s=self._connect_s)
             if self._low_dbm is not None:
                 await self._station.monitor_signal(self._low_dbm)
-            lease = await self._dhcp.acquire()
-            own = self._own(lease)
-            self._put_in_force(own)
+            own = [self._own(await self._dhcp.acquire())]
+            self._put_in_force(own[0])
+            if self._ipv6:
+                own.append(await self._ipv6.acquire())
+                self._put_in_force(own[1])
         except BaseException:
             await self.detach()
             raise
         self._carrier, self._low = True, False
-        return (own,)
+        return tuple(own)
 
     async def detach(self) -> None:
         """The lease given back, addresses and routes gone, the network left; the device stays up, to scan."""
@@ -85,6 +94,8 @@ class WifiAccess:
         await self._dhcp.release()
         self._netlink.batch(self._undo)
         self._undo = []
+        if self._ipv6:
+            await self._ipv6.release()
         if self._station.running:
             await self._station.disconnect()
 
@@ -101,6 +112,8 @@ class WifiAccess:
         """Stop watching; the station and its DHCP are their owner's to end."""
         self._on_event = None
         self._netlink.close()
+        if self._ipv6:
+            self._ipv6.close()
 
     def _own(self, lease: Lease) -> AccessAddress:
         pcscf = next((each for each in lease.pcscf if _is_address(each)), self._pcscf)
@@ -111,14 +124,19 @@ class WifiAccess:
         return AccessAddress(4, lease.address, lease.prefix, lease.router, pcscf)
 
     def _put_in_force(self, own: AccessAddress) -> None:
-        here = address(self._index, own.address, own.prefix, SET)
+        """Its address, unless the kernel has set it already (IPv6), and its own way."""
         way = default_route(self._index, own.gateway, self._table)
-        self._undo = [
+        new = [switch(self._index, True, self._device), way, rule(own.address, self._table)]
+        undo = [
             no_rule(own.address, self._table),
             replace(way, kind=RTM_DELROUTE, flags=0, fine=(errno.ESRCH,)),
-            replace(here, kind=RTM_DELADDR, flags=0, fine=(errno.EADDRNOTAVAIL,)),
         ]
-        self._netlink.batch([switch(self._index, True, self._device), here, way, rule(own.address, self._table)])
+        if own.family == 4:
+            here = address(self._index, own.address, own.prefix, SET)
+            new.insert(1, here)
+            undo.append(replace(here, kind=RTM_DELADDR, flags=0, fine=(errno.EADDRNOTAVAIL,)))
+        self._undo += undo
+        self._netlink.batch(new)
 
     def _happened(self, event: events.Event) -> None:
         if isinstance(event, events.Connected):
@@ -155,6 +173,35 @@ class WifiAccess:
         self._carrier = carrier
         if self._on_event:
             self._on_event(AccessEvent(self.name, "carrier-back" if carrier else "carrier-lost", detail))
+
+
+class Ipv6:
+    """The other family of a Wi-Fi access: router discovery, and the P-CSCF by DHCPv6 unless `pcscf` is configured."""
+
+    def __init__(self, host: Host, device: str, folder: str, log: Path | None = None, pcscf: str | None = None) -> None:
+        self._host, self._device, self._folder, self._log, self._pcscf = host, device, folder, log, pcscf
+        self._discovery = RouterDiscovery(host, device)
+
+    async def acquire(self) -> AccessAddress:
+        """Raises NoLease and NoPcscf."""
+        found = await self._discovery.acquire()
+        pcscf = self._pcscf
+        if pcscf is None:
+            given = await sip_servers(self._host, self._device, self._folder, self._log)
+            if not given:
+                mend = "have the server give it, or configure one"
+                raise NoPcscf("DHCPv6 gives no P-CSCF (option 22)", where=self._discovery.where, mend=mend)
+            pcscf = given[0]
+        return AccessAddress(6, found.address, found.prefix, found.router, pcscf)
+
+    async def release(self) -> None:
+        await self._discovery.release()
+
+    def watch(self, on_lost: Callable[[], None]) -> None:
+        self._discovery.watch(on_lost)
+
+    def close(self) -> None:
+        self._discovery.close()
 
 
 def _is_address(text: str) -> bool:

@@ -26,6 +26,8 @@ class DhcpPlan:
     pcscf: Sequence[str] = ()  # addresses, or names; none: the option is not sent
     lease_s: int = 3600  # 120 at least, as dnsmasq has it
     fixed: Mapping[str, str] = field(default_factory=dict)
+    advertises: bool = False  # the device's IPv6 prefixes, by router advertisements; DHCPv6 is stateless then
+    pcscf6: Sequence[str] = ()  # IPv6 addresses, by option 22 of DHCPv6 (RFC 3319)
 
     def check(self, where: str) -> None:
         """Raises BadConfiguration when addresses do not fit."""
@@ -35,6 +37,8 @@ class DhcpPlan:
             outside = [each for each in own if ipaddress.IPv4Address(each) not in network]
             for each in self.dns:
                 ipaddress.IPv4Address(each)
+            for each in self.pcscf6:
+                ipaddress.IPv6Address(each)
         except ValueError as wrong:
             raise BadConfiguration(str(wrong), where=where) from wrong
         if outside:
@@ -95,6 +99,10 @@ def arguments(plan: DhcpPlan, device: str, folder: str) -> list[str]:
     argv += [f"--dhcp-option=option:dns-server{''.join(f',{each}' for each in plan.dns)}"]
     if plan.pcscf:
         argv += [f"--dhcp-option=option:sip-server,{','.join(plan.pcscf)}"]
+    if plan.advertises:
+        argv += ["--enable-ra", f"--dhcp-range=::,constructor:{device},ra-stateless,64,{plan.lease_s}"]
+    if plan.pcscf6:
+        argv += [f"--dhcp-option=option6:sip-server,{','.join(f'[{each}]' for each in plan.pcscf6)}"]
     return argv + [f"--dhcp-host={mac},{address}" for mac, address in plan.fixed.items()]
 
 

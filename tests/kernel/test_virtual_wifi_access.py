@@ -14,7 +14,7 @@ from wifi_rig import CREDENTIALS, WifiRig, in_namespace, missing, wifi_rig
 from drivers.host import netns
 from drivers.host.local import LocalHost, NamespaceHost
 from drivers.protocols import AccessAddress, AccessEvent
-from drivers.wifi.access import WifiAccess
+from drivers.wifi.access import Ipv6, WifiAccess
 from drivers.wifi.access_point import HostapdAccessPoint
 from drivers.wifi.dhcp_client import DhcpClient
 from drivers.wifi.dhcp_server import DhcpPlan, DhcpServer
@@ -69,10 +69,13 @@ async def scene(rig: WifiRig, **more: Any) -> AsyncIterator[Scene]:
     dhcp = DhcpClient(NamespaceHost("ue"), "wl-ue", str(rig.folder), rig.folder / "dhcp.log")
     told = asyncio.Queue[AccessEvent]()
     with netns.inside("ue"):
+        if (ipv6 := more.pop("ipv6", None)) is not None:
+            more["ipv6"] = Ipv6(NamespaceHost("ue"), "wl-ue", str(rig.folder), rig.folder / "dhcp6.log", **ipv6)
         access = WifiAccess("wifi", "wl-ue", TABLE, station, dhcp, more.pop("credentials", CREDENTIALS), **more)
     access.watch(told.put_nowait)
     await access_point.start()
-    await asyncio.to_thread(in_namespace, "ap1", "ip", "address", "replace", "10.1.0.1/24", "dev", "wl-ap1")
+    for own in ("10.1.0.1/24", "fd00:1::1/64"):
+        await asyncio.to_thread(in_namespace, "ap1", "ip", "address", "replace", own, "dev", "wl-ap1", "nodad")
     try:
         yield Scene(access_point, access, dhcp, told)
     finally:
@@ -84,10 +87,13 @@ async def scene(rig: WifiRig, **more: Any) -> AsyncIterator[Scene]:
 
 
 def leftovers() -> str:
-    """IPv4 addresses, routes, rules and processes of the UE's namespace."""
-    found = in_namespace("ue", "ip", "-4", "-brief", "address", "show", "dev", "wl-ue").split()[2:]
-    found += in_namespace("ue", "ip", "-4", "route", "show", "table", "all", "type", "unicast").splitlines()
-    found += [line for line in in_namespace("ue", "ip", "rule").splitlines() if "lookup 101" in line]
+    """Addresses, routes, rules and processes of the UE's namespace, but for a device's own IPv6 address."""
+    found = in_namespace("ue", "ip", "-brief", "address", "show", "dev", "wl-ue", "scope", "global").split()[2:]
+    for family in ("-4", "-6"):
+        routes = in_namespace("ue", "ip", family, "route", "show", "table", "all", "type", "unicast").splitlines()
+        found += [line for line in routes if not line.startswith("fe80::/64")]
+        rules = in_namespace("ue", "ip", family, "rule").splitlines()
+        found += [line for line in rules if f"lookup {TABLE}" in line]
     return "\n".join([*found, *LocalHost().run(["ip", "netns", "pids", "ue"]).split()])
 
 
@@ -198,6 +204,41 @@ def test_a_server_that_is_gone_when_the_lease_ends_is_told(rig: WifiRig) -> None
                 assert one.access.carrier
             lost = await one.event(2 * PLAN.lease_s)
             assert (lost.what, lost.detail) == ("carrier-lost", "the lease is lost")
+
+    asyncio.run(play())
+
+
+@simulated
+def test_with_ipv6_it_has_both_families_each_with_its_pcscf(rig: WifiRig) -> None:
+    own = AccessAddress(6, "fd00:1::5eff:fe10:3", 64, "fe80::5eff:fe10:1", "fd00:9::5")
+    plan = replace(PLAN, advertises=True, pcscf6=["fd00:9::5"])
+
+    async def play() -> None:
+        async with server_and_scene(rig, plan, ipv6={}) as one:
+            await asyncio.sleep(2)  # the access point's own address is looked for by duplicate address detection
+            for _ in range(2):
+                assert [each.family for each in await one.access.attach()] == [4, 6]
+                ways = in_namespace("ue", "ip", "-6", "route", "show", "table", str(TABLE))
+                assert ways.startswith("default via fe80::5eff:fe10:1 dev wl-ue proto static")
+                await asyncio.to_thread(in_namespace, "ue", "busybox", "ping", "-c", "1", "-W", "2", "fd00:1::1")
+            assert (await one.access.attach())[1] == own
+        async with server_and_scene(rig, replace(plan, pcscf6=()), ipv6={"pcscf": "fd00:9::6"}) as one:
+            await asyncio.sleep(2)
+            assert (await one.access.attach())[1] == replace(own, pcscf="fd00:9::6")
+
+    asyncio.run(play())
+
+
+@simulated
+def test_no_router_and_no_pcscf_of_ipv6_are_named_within_the_time_and_nothing_is_left(rig: WifiRig) -> None:
+    async def play() -> None:
+        async with server_and_scene(rig, PLAN, ipv6={}) as one:
+            with pytest.raises(NoLease, match="nobody advertises a router within 9 s"):
+                await one.access.attach()
+        async with server_and_scene(rig, replace(PLAN, advertises=True), ipv6={}) as one:
+            await asyncio.sleep(2)
+            with pytest.raises(NoPcscf, match=r"DHCPv6 gives no P-CSCF \(option 22\)"):
+                await one.access.attach()
 
     asyncio.run(play())
 
