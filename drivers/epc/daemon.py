@@ -39,7 +39,7 @@ class Daemon:
         self._lines: deque[str] = deque(maxlen=KEPT_LINES)
         self._said = threading.Condition()
         log = logs / f"{recipe.name}.log" if logs else None
-        self._process: LongProcess = host.start(_line_by_line(recipe.argv), on_line=self._heard, log=log)
+        self._process: LongProcess = host.start(_as_a_service(recipe.argv), on_line=self._heard, log=log)
 
     def wait_ready(self, until: float) -> None:
         """Until it has said what it should; `until` is of the monotonic clock.  Raises CoreFailed."""
@@ -83,6 +83,10 @@ class Daemon:
         return ": " + " | ".join(shown[-SHOWN_LINES:]) if shown else ", without a word"
 
 
-def _line_by_line(argv: Sequence[str]) -> list[str]:
-    """A daemon whose output is no terminal keeps it to itself until a block is full; this makes it say each line."""
-    return ["stdbuf", "-oL", "-eL", *argv]
+def _as_a_service(argv: Sequence[str]) -> list[str]:
+    """As systemd starts one: a peer that has gone does not kill it (SIGPIPE); and it says each line when it has it.
+
+    NextEPC's MME dies of an eNB that closes its association, without the former.  Without the latter a daemon whose
+    output is no terminal keeps it to itself until a block is full.
+    """
+    return ["env", "--ignore-signal=PIPE", "stdbuf", "-oL", "-eL", *argv]

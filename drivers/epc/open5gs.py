@@ -24,7 +24,6 @@ _ADDRESSES = {
 _DIAMETER_PEERS = {"mme": "hss", "hss": "mme", "smf": "pcrf", "pcrf": "smf"}
 _DICTIONARIES = ("dbg_msg_dumps", "dict_rfc5777", "dict_mip6i", "dict_nasreq", "dict_nas_mipv6", "dict_dcca",
                  "dict_dcca_3gpp")  # fmt: skip
-_S6A = "dict_s6a"
 _PDN_TYPES = {"ipv4": 1, "ipv6": 2, "ipv4v6": 3}
 HTTP_PORT = 9090  # metrics, and the state as JSON
 
@@ -152,15 +151,14 @@ def _http(daemon: str) -> dict[str, Any]:
 
 def _diameter(daemon: str, extensions: str) -> dict[str, Any]:
     peer = _DIAMETER_PEERS[daemon]
-    dictionaries = (*_DICTIONARIES, *([_S6A] if "hss" in (daemon, peer) else []))
     return {
         "identity": f"{daemon}.{REALM}",
         "realm": REALM,
-        "no_sctp": True,
         "listen_on": _ADDRESSES[daemon],
+        "no_fwd": True,
         "load_extension": [
             {"module": f"{extensions}/{name}.fdx", **({"conf": "0x8888"} if name == "dbg_msg_dumps" else {})}
-            for name in dictionaries
+            for name in _DICTIONARIES
         ],
-        "connect": [{"identity": f"{peer}.{REALM}", "address": _ADDRESSES[peer], "no_tls": True}],
+        "connect": [{"identity": f"{peer}.{REALM}", "address": _ADDRESSES[peer]}],
     }

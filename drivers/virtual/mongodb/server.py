@@ -41,7 +41,8 @@ class Server:
 
 async def _main(address: str, port: int) -> None:
     server = await Server().start(address, port)
-    print(f"{READY} on {address}:{port}", flush=True)
+    place = server.sockets[0].getsockname()
+    print(f"{READY} on {place[0]}:{place[1]}", flush=True)
     await server.serve_forever()
 
 
