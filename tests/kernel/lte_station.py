@@ -6,7 +6,7 @@ import asyncio
 import socket
 import struct
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from ipaddress import IPv4Address
 from typing import TypeVar
@@ -36,6 +36,7 @@ class Phone:
     def __init__(self, station: Station, imsi: str, aka: Aka, namespace: str, device: str) -> None:
         self.station, self.ue = station, Ue(Subscriber(imsi), station.enb.settings.tai, aka)
         self.told: asyncio.Queue[UeEffect] = asyncio.Queue()
+        self.also: Callable[[UeEffect], None] = lambda effect: None  # who else hears of it
         station.add(self.ue, Seat(namespace, device))
 
     async def event(self, kind: type[E]) -> E:
@@ -90,6 +91,7 @@ class Cell:
 
     def _tell(self, ue: Ue, effect: UeEffect) -> None:
         self._phones[ue].told.put_nowait(effect)
+        self._phones[ue].also(effect)
 
 
 @asynccontextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 from typing import Any
@@ -14,15 +14,22 @@ import dissection
 import pytest
 from lte_station import IMS, INTERNET, Cell, Phone, cell, ping
 from scripted_core import OPC, K, aka
+from stick_process import plan
 
 from drivers.epc.core import STAND_IN, NextEpc
 from drivers.epc.errors import NotSupported, OtherKey
 from drivers.epc.settings import CoreSettings, PdnSubscription, Pool, SubscriberSettings
 from drivers.host import netns
 from drivers.host.local import NamespaceHost
-from drivers.protocols import LongProcess
-from drivers.virtual.ran.effects import AttachRejected, BearerDown, ConnectRejected, Registered, Updated
+from drivers.modem.errors import ContextRefused
+from drivers.modem.modem import Modem
+from drivers.modem.usb import PortName
+from drivers.virtual.network import Cell as StickCell
+from drivers.virtual.ran.core_network import CoreNetwork
+from drivers.virtual.ran.effects import AttachRejected, BearerDown, ConnectRejected, Detached, Registered, Updated
 from drivers.virtual.ran.ue import State
+from testbed.measure.capture import Capture
+from testbed.rig.stick import make
 
 pytestmark = [pytest.mark.rig, pytest.mark.simulated]
 CORE, PHONE = "test-core", "test-phone"
@@ -45,18 +52,6 @@ SUBSCRIBER = SubscriberSettings(
 READY_S = 60.0
 
 
-@dataclass
-class Capture:
-    """All that the core says and hears; it is whole once it has ended."""
-
-    path: Path
-    process: LongProcess
-
-    def ended(self) -> Path:
-        self.process.end()
-        return self.path
-
-
 @pytest.fixture(scope="module")
 def namespaces() -> Iterator[None]:
     """One for the core and the eNB, one for the UE's devices."""
@@ -73,11 +68,11 @@ def namespaces() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def capture(namespaces: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Capture]:
-    path = tmp_path_factory.mktemp("core") / "s1.pcapng"
-    argv = ["dumpcap", "-q", "-i", "lo", "-f", "sctp or port 2152 or port 2123", "-w", str(path)]
-    found = Capture(path, NamespaceHost(CORE).start(argv))
+    """All that the core says and hears."""
+    found = Capture(tmp_path_factory.mktemp("core") / "s1.pcapng", namespace=CORE)
+    found.start(READY_S)
     yield found
-    found.ended()
+    found.kill()
 
 
 @pytest.fixture(scope="module")
@@ -209,8 +204,42 @@ def test_an_apn_that_is_not_his_is_refused(core: NextEpc) -> None:
     under_a_cell(test)
 
 
+def test_a_virtual_sticks_modem_tells_what_the_core_gave(core: NextEpc, tmp_path: Path) -> None:
+    async def test(found: Cell) -> None:
+        link = tmp_path / "modem"
+        phone = phone_of(found, sqn_ms=1 << 32)
+        network = CoreNetwork(found.station, phone.ue, StickCell())
+        phone.also = network.hear
+        stick = make(plan("test", form="pty", link=str(link), boot_s=0.1), lambda event: None, network)
+        modem = Modem(PortName.parse(str(link)))
+        try:
+            stick.do_plug()
+            await modem.open()
+            context = await modem.bring_up("ims")
+            (address,) = context.addresses
+            assert (address.address[:8], address.gateway, context.pcscf) == ("10.46.0.", IMS_GATEWAY, (PCSCF,))
+            assert await modem.at("AT+CGATT?") == ["+CGATT: 1"]
+            assert (await modem.at("AT+CGCONTRDP=1"))[0].startswith('+CGCONTRDP: 1,5,"internet","10.45.0.')
+            with pytest.raises(ContextRefused, match="unknown"):
+                await modem.connect("nowhere", cid=3)
+            await modem.disconnect()
+            await modem.detach()
+            assert await modem.at("AT+CGATT?") == ["+CGATT: 0"]
+            await modem.attach()  # once the core has heard that it left
+            assert await modem.at("AT+CGACT?") == ["+CGACT: 1,1", "+CGACT: 2,0", "+CGACT: 3,0"]
+            stick.do_unplug()
+            await phone.event(Detached)
+        finally:
+            modem.close()
+            stick.close()
+            network.close()
+
+    under_a_cell(test)
+
+
 def test_tshark_finds_nothing_malformed_in_all_that(core: NextEpc, capture: Capture) -> None:
-    path = capture.ended()
-    wrong = "(s1ap || gtp) && (_ws.malformed || _ws.expert.severity == error)"
-    assert dissection.fields(path, "frame.number", "_ws.expert.message", only=wrong) == []
-    assert dissection.fields(path, "frame.number", only="gtp && icmp") != []
+    wrong = "((s1ap || gtp) && (_ws.malformed || _ws.expert.severity == error))"
+    names = ("_ws.malformed", "_ws.expert.message", "icmp.type")
+    capture.stop(READY_S)
+    rows = dissection.fields(capture.path, *names, only=f"{wrong} || (gtp && icmp)")
+    assert {tuple(row) for row in rows} == {("", "", "0"), ("", "", "8")}

@@ -9,7 +9,9 @@ from typing import Literal
 from drivers.virtual.ran.errors import PeerFault
 
 PdnType = Literal[1, 2, 3]  # TS 24.301 9.9.4.10
-IPV4, IPV6, IPV4V6 = 1, 2, 3
+IPV4: Literal[1] = 1
+IPV6: Literal[2] = 2
+IPV4V6: Literal[3] = 3
 _LINK_LOCAL = bytes.fromhex("fe80000000000000")
 # TS 24.008 10.5.1.4, TS 24.301 9.9.3.12: the low three bits of a mobile identity's first octet
 IDENTITY_IMSI, IDENTITY_IMEI, IDENTITY_IMEISV, IDENTITY_GUTI = 1, 2, 3, 6
