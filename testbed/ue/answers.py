@@ -16,6 +16,10 @@ class Refused(ProductFailure):
         self.response = response
 
 
+class AccessLost(ProductFailure):
+    """The access, or the TCP stream, went before a request of ours was answered."""
+
+
 def told(response: Response | None) -> dict[str, Any]:
     """A final response in plain values; None is nobody's answer."""
     if response is None:

@@ -122,6 +122,8 @@ class Handoff:
             async with asyncio.timeout(order.patience_s):
                 connection = await self._register(old, order)
             step = Step.SESSION
+            if broken or self._lost_meanwhile:
+                self._forget_requests(old)  # of a session that was to be refreshed meanwhile: nobody answers there
             how = "redial" if connection.move is Move.NONE else order.session  # where it fell back, too
             candidates = talking if how == "redial" else ue.calls.live
             moving = [each for each in candidates if self._follows(each, old, connection, broken=broken)]

@@ -15,7 +15,7 @@ from testbed.ims.errors import ParseError
 from testbed.ims.message import Request, Response
 from testbed.ims.sdp import Direction
 from testbed.ims.transaction import ClientKey
-from testbed.ue.answers import Refused
+from testbed.ue.answers import AccessLost, Refused
 from testbed.ue.connection import ConnectionState, ImsConnection
 from testbed.ue.requests import initial_route
 from testbed.ue.session import Session
@@ -157,6 +157,9 @@ class Moving:
         connection = session.connection
         try:
             await self._refresh(session)
+        except AccessLost as lost:  # a handoff is under way, or another stream will be opened
+            log.info("refresh of %s: %s", session.call_id, lost.what)
+            self._sessions.wake(session, LOOK_AGAIN_S)
         except TestbedError as failed:
             status = failed.response.status if isinstance(failed, Refused) else None
             moved = session.connection is not connection or connection.state is not ConnectionState.ACTIVE

@@ -27,6 +27,7 @@ from testbed.ims.transaction import (
     TransactionLayer,
     TransportFailed,
 )
+from testbed.ue.answers import AccessLost
 from testbed.ue.transport import Flow, Message, Transport
 
 log = logging.getLogger(__name__)
@@ -157,17 +158,18 @@ class SipStack:
                 if request.method == "INVITE":
                     self.handler.on_unanswered(key, request)
             case TimedOut(key=key, request=request):
-                self._fail(key, f"nobody answered {request.method} {request.uri}")
+                self._fail(key, ProductFailure(f"nobody answered {request.method} {request.uri}", where="SIP"))
             case TransportFailed(key=key, request=request):
-                self._fail(key, f"the access was lost before {request.method} {request.uri} was answered")
+                what = f"the access was lost before {request.method} {request.uri} was answered"
+                self._fail(key, AccessLost(what, where="SIP"))
             case Discarded(message=message, reason=reason):
                 log.info("discarded %s: %s", message.start_line, reason)
 
-    def _fail(self, key: TransactionKey, what: str) -> None:
+    def _fail(self, key: TransactionKey, why: ProductFailure) -> None:
         self._provisional.pop(key, None)
         future = self._waiting.pop(key, None)
         if future is not None and not future.done():
-            future.set_exception(ProductFailure(what, where="SIP"))
+            future.set_exception(why)
 
     def _on_response(self, key: ClientKey, response: Response) -> None:
         if response.status < 200:

@@ -11,10 +11,12 @@ import pytest
 from living import FAR, MOVING, PORT_PAIRS, Living, living
 
 from testbed.core.core import CoreOptions
+from testbed.rig.sleep import asleep
 from testbed.ue.handle import UeHandle
 
 pytestmark = [pytest.mark.simulated, pytest.mark.timeout(0)]  # a limit would be one of simulated time
-TWO_HOURS_S = 7200
+TWO_HOURS_S, REFRESH_S = 7200, 900
+WAKING_S = 60  # for a core whose clock has jumped
 
 
 async def silent_call(up: Living, ue: UeHandle, far: UeHandle) -> str:
@@ -58,6 +60,31 @@ def test_a_call_of_two_hours_with_a_handoff_in_the_middle_stays_up(tmp_path: Pat
     # Kamailio answers each keep-alive, but for those on the connection that everything has left.
     unanswered = [line for text in said.values() for line in text.splitlines() if "keep-alive" in line]
     assert all(" lte.1 " in line for line in unanswered), unanswered
+
+
+@pytest.mark.parametrize("late_s", [-0.03, 0.01], ids=["during", "before"])
+def test_a_session_refresh_that_falls_into_a_handoff_costs_neither_time_nor_the_call(
+    tmp_path: Path, late_s: float
+) -> None:
+    """The access goes so long after the refresh is due: it is on its way then, or begins while the UE registers."""
+
+    async def work() -> None:
+        async with up.ue() as ue, up.ue(FAR) as far:
+            call = await silent_call(up, ue, far)
+            due = time.monotonic() + REFRESH_S
+            await ue.order("arm", old="lte", order={"to": "wifi"})
+            with asleep(up.rig, {ue.pid, far.pid}):
+                await asyncio.sleep(REFRESH_S - WAKING_S)
+            await asyncio.sleep(due + late_s - time.monotonic())
+            up.rig.lever("lte").cut()
+            moved = await ue.order("wait-handoff", deadline_s=40)
+            assert moved["failed"] == [] and dict(moved["steps"])["session-moved"] < 500
+            assert (await session(ue, call))["over"] == "wifi"
+            await ue.order("resume", call_id=call)
+
+    with living(tmp_path, options=CoreOptions(connections=PORT_PAIRS)) as up:
+        asyncio.run(work())
+    assert "the access was lost before UPDATE" in (tmp_path / f"ue-{MOVING}.log").read_text()
 
 
 def test_a_session_that_the_other_end_does_not_refresh_is_ended(tmp_path: Path) -> None:
