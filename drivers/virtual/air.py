@@ -91,6 +91,7 @@ class Radio:
     power_dbm: float = 20.0
     place_m: tuple[float, float] = (0.0, 0.0)
     mute: bool = False  # it believes that it sends, and nothing leaves its antenna
+    deaf: bool = False  # nothing reaches it
 
 
 @dataclass
@@ -140,12 +141,12 @@ class Air:
         self, frame: Frame, receiver: str, rates: Sequence[Rate], *, once: bool = False
     ) -> tuple[tuple[int, ...], Reception | None]:
         signal_dbm = self.signal_dbm(frame.sender, receiver, frame.frequency_mhz)
-        mute = self.radios[frame.sender].mute
+        nothing = self.radios[frame.sender].mute or self.radios[receiver].deaf
         tried: list[int] = []
         for rate in rates:
             lost = loss_probability(signal_dbm, sensitivity_dbm(rate, frame.frequency_mhz), frame.octets)
             for count in range(1, (1 if once else rate.tries) + 1):
-                if self._chance.random() >= lost and not mute:
+                if self._chance.random() >= lost and not nothing:
                     reported = max(LEAST_DBM, min(MOST_DBM, round(signal_dbm)))
                     return (*tried, count), Reception(receiver, reported)
             tried.append(rate.tries)

@@ -106,6 +106,8 @@ class LinkAttenuator:
     """An :class:`drivers.protocols.Attenuator` made of air."""
 
     def __init__(self, air: Air, links: Sequence[Link], limits: Limits = LIMITS) -> None:
+        if not links:
+            raise DriverError("an attenuator has one link at least", where="virtual medium")
         self._air, self._links, self.limits = air, tuple(links), limits
         self.where = "virtual medium, " + ", ".join("-".join(sorted(link)) for link in links)
         for link in links:

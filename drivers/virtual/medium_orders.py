@@ -2,8 +2,9 @@
 
     {"do": "attenuate", "links": [["ap1", "ue"]], "db": 12}   answered with {"db": 12.0}
     {"do": "attenuation", "links": [["ap1", "ue"]]}           {"db": 12.0}
-    {"do": "power", "radio": "ap1", "dbm": 10}                {}
+    {"do": "power", "radio": "ap1", "dbm": 10}                {"dbm": 10.0}; without "dbm" it is only told
     {"do": "mute", "radio": "ap1", "on": true}                {}: it sends and nothing leaves it, as a dead antenna
+    {"do": "off", "radio": "ap1", "on": true}                 {}: its mains were cut: nothing leaves and nothing comes
     {"do": "move", "radio": "ue", "place_m": [20, 0]}         {}
 
 What cannot be done is answered with {"error": {what, where, mend}}.
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from drivers.errors import DriverError, TestbedError
+from drivers.rf.targets import PowerFade
 
 if TYPE_CHECKING:
     from drivers.virtual.medium import Medium
@@ -86,9 +88,12 @@ class Server:
             return {"db": lever.attenuation_db()}
         radio = self._medium.air.radios[order["radio"]]
         if order["do"] == "power":
-            radio.power_dbm = float(order["dbm"])
-        elif order["do"] == "mute":
+            radio.power_dbm = float(order.get("dbm", radio.power_dbm))
+            return {"dbm": radio.power_dbm}
+        if order["do"] == "mute":
             radio.mute = bool(order["on"])
+        elif order["do"] == "off":
+            radio.mute = radio.deaf = bool(order["on"])
         elif order["do"] == "move":
             x_m, y_m = order["place_m"]
             radio.place_m = (float(x_m), float(y_m))
@@ -128,6 +133,19 @@ class Client:
 
     def attenuator(self, links: Sequence[Sequence[str]]) -> RemoteAttenuator:
         return RemoteAttenuator(self, links)
+
+    def _set_power(self, radio: str, dbm: float) -> None:
+        self.order("power", radio=radio, dbm=dbm)
+
+    def power(self, radio: str, full_dbm: float = 20.0, least_dbm: float = 0.0) -> PowerFade:
+        """A radio's transmit power as an attenuator: the kernel does not tell the medium what is set with iw."""
+        return PowerFade(
+            lambda dbm: self._set_power(radio, dbm),
+            lambda: float(self.order("power", radio=radio)["dbm"]),
+            full_dbm=full_dbm,
+            least_dbm=least_dbm,
+            where=f"virtual medium, {radio}",
+        )
 
 
 class RemoteAttenuator:

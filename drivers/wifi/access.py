@@ -20,7 +20,7 @@ from drivers.wifi import events
 from drivers.wifi.configuration import Credentials
 from drivers.wifi.dhcp6_client import sip_servers
 from drivers.wifi.dhcp_client import DhcpClient
-from drivers.wifi.errors import NoPcscf
+from drivers.wifi.errors import NoPcscf, WifiError
 from drivers.wifi.lease import Lease, Report
 from drivers.wifi.router_discovery import RouterDiscovery
 from drivers.wifi.station import CONNECT_S, Station
@@ -103,6 +103,14 @@ class WifiAccess:
     def carrier(self) -> bool:
         """Whether we are attached and associated."""
         return bool(self._carrier)
+
+    async def signal_dbm(self) -> float | None:
+        """The access point's signal; None while there is none.  An average over beacons, where the driver has one."""
+        try:
+            signal = await self._station.signal()
+        except WifiError:
+            return None
+        return float(signal.rssi_dbm if signal.beacon_dbm is None else signal.beacon_dbm)
 
     def watch(self, on_event: Callable[[AccessEvent], None]) -> None:
         """Call back when the association is lost or comes back, the lease is lost, or the signal is low."""

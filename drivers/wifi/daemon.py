@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from drivers.errors import DriverError
 from drivers.protocols import Host, LongProcess
 from drivers.wifi.errors import DaemonGone, DaemonSilent
 
 LOOK_S = 0.2  # so often we look whether it still runs: a host tells us only when asked
 KEPT, LAST_WORDS = 40, 6  # lines of its output: to look at, and in an error
+
+logger = logging.getLogger(__name__)
 
 
 class Daemon:
@@ -35,6 +39,7 @@ class Daemon:
         self._host, self._argv, self._log = host, list(argv), log
         self._on_line, self._on_end = on_line, on_end
         self._process: LongProcess | None = None
+        self._lost: DriverError | None = None
         self._lines: deque[str] = deque(maxlen=KEPT)
         self._news = asyncio.Event()
         self._look: asyncio.TimerHandle | None = None
@@ -42,7 +47,12 @@ class Daemon:
 
     @property
     def running(self) -> bool:
-        return self._process is not None and self._process.status is None
+        """Whether it runs; one whose host cannot be asked any more does not, as far as we are concerned."""
+        try:
+            return self._process is not None and self._process.status is None
+        except DriverError as lost:
+            self._lost = lost
+            return False
 
     @property
     def last_words(self) -> str:
@@ -83,6 +93,8 @@ class Daemon:
 
     def gone(self) -> DaemonGone:
         """That it has ended, with its last words."""
+        if self._process and not self.running and self._lost:
+            return DaemonGone(f"its host is lost: {self._lost.what}", where=self.where, mend=self._lost.mend)
         status = self._process.status if self._process else None
         said = f": {self.last_words}" if self._lines else ""
         return DaemonGone(f"it ended with status {status}{said}", where=self.where)
@@ -93,7 +105,12 @@ class Daemon:
             self._look.cancel()
             self._look = None
         if self._process:
-            await asyncio.to_thread(self._process.end)
+            try:
+                await asyncio.to_thread(self._process.end)
+            except DriverError as lost:
+                if not self._lost:
+                    raise
+                logger.info("%s: cannot be ended: %s", self.where, lost)  # it was tied to the connection
 
     def _look_after(self) -> None:
         if self.running:
