@@ -15,6 +15,8 @@ from collections.abc import Callable, Sequence
 
 from drivers.errors import DriverError
 from drivers.link import devices
+from drivers.link.interfaces import switch
+from drivers.link.netlink import Netlink
 from drivers.link.wired import WiredAccess
 from drivers.modem.card.aka import CardAka
 from drivers.modem.context import Context
@@ -59,15 +61,21 @@ class ModemAccess:
 
     async def attach(self) -> Sequence[AccessAddress]:
         """A PDN connection for the APN, and its addresses and routes in force.  Raises what is in the way."""
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
         await self._wait_open()
         if self.modem.service == "unregistered":  # it was told to leave, or was thrown out: it comes not by itself
             with contextlib.suppress(Refused):  # while it searches: then waiting will do
                 await self.modem.attach()
         context = await self.modem.bring_up(self._apn)
+        given = loop.time()
         with contextlib.suppress(NoDataCall):  # its network device follows the context by itself
             await self.modem.call(cid=context.cid, apn=self._apn)
         wire = await self._device(self._addresses(context))
+        found = loop.time()
         addresses = await wire.attach()
+        took = {"context": given - begun, "device": found - given, "carrier": loop.time() - found}
+        log.info("access %s: %s", self.name, ", ".join(f"{what} {1000 * s:.0f} ms" for what, s in took.items()))
         self._attached = True
         return addresses
 
@@ -75,6 +83,7 @@ class ModemAccess:
         """Device down, addresses and routes gone; the network is told, where it can be."""
         self._attached = False
         self._drop_device()
+        self._switch_on()
         if self.modem.is_there:
             with contextlib.suppress(ModemError, TimeoutError):
                 async with asyncio.timeout(LEAVE_S):
@@ -134,9 +143,28 @@ class ModemAccess:
                 continue
             self._left.clear()
             if self.modem.is_there:
+                await self._prepare()
                 self._opened.set()
                 await self._left.wait()
             self._opened.clear()
+
+    async def _prepare(self) -> None:
+        """Have its network device here and up.
+
+        A driver like cdc_ether takes it for connected until the modem has told otherwise, which takes a moment that is
+        over when the device is needed.
+        """
+        try:
+            if not self._is_here():
+                self._drop_device()
+                devices.move(await self._new_device(), None, self.name)
+            self._switch_on()
+        except DriverError as why:  # attaching says so again
+            log.warning("access %s: %s", self.name, why)
+
+    def _switch_on(self) -> None:
+        with contextlib.suppress(DriverError), Netlink(socket.NETLINK_ROUTE, f"access {self.name}") as netlink:
+            netlink.batch([switch(devices.index_of(self.name), True, self.name)])
 
     async def _wait_open(self) -> None:
         try:

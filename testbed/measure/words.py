@@ -20,6 +20,11 @@ class TriggerKind(StrEnum):
 
     CARRIER_LOSS = "carrier-loss"  # the link goes down and the kernel says so
     BLACKHOLE = "blackhole"  # packets just vanish; the UE notices by media silence
+    # Of a Wi-Fi access:
+    AP_POWER_OFF = "ap-power-off"  # the access point is switched off, and says so
+    AP_SILENT = "ap-silent"  # nothing leaves its antenna any more
+    AP_DEAUTH = "ap-deauth"  # it sends the UE away
+    FADE = "fade"  # the signal goes, step by step
     # Of an access by a modem:
     STICK_PULLED = "stick-pulled"  # out of its port
     USB_PORT_DISABLED = "usb-port-disabled"  # to this machine the same, but the stick has its power

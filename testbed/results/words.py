@@ -31,6 +31,10 @@ PROCEDURE = {
 TRIGGER = {
     TriggerKind.CARRIER_LOSS: "loss of carrier",
     TriggerKind.BLACKHOLE: "a black hole",
+    TriggerKind.AP_POWER_OFF: "its access point was switched off",
+    TriggerKind.AP_SILENT: "its access point fell silent",
+    TriggerKind.AP_DEAUTH: "its access point sent the UE away",
+    TriggerKind.FADE: "a signal that faded",
     TriggerKind.STICK_PULLED: "its stick was pulled out",
     TriggerKind.USB_PORT_DISABLED: "its USB port was disabled",
     TriggerKind.COVERAGE_LOSS: "loss of coverage",

@@ -98,6 +98,9 @@ def draw(plan: Plan, descriptors: Mapping[str, int]) -> Blueprint:
     for number, access in enumerate(plan.accesses.values(), 1):
         if access.modem is not None:  # its stick brings both ends (testbed.rig.sticks)
             continue
+        if access.wifi is not None:  # the access point's radio becomes part of it (testbed.rig.radios)
+            blueprint.cables[access.namespace] = [bridge(UE_CABLE, UE_CABLE_INDEX, cable_mac(number))]
+            continue
         device = FIRST_FAR_INDEX + plan.ues[access.ue].accesses.index(access.name)
         near = CableEnd(UE_CABLE, UE_CABLE_INDEX, cable_mac(number))
         far = CableEnd(access.name, device, _mac(3, number))  # down until the UE attaches

@@ -16,6 +16,7 @@ from testbed.rig.blueprint import UE_CABLE_INDEX, shaper, uplink_and_downlink
 from testbed.topology.plan import AccessPlan
 
 if TYPE_CHECKING:
+    from testbed.rig.radios import RigRadios
     from testbed.rig.sticks import RigStick
 
 Deed = Callable[[], None]
@@ -25,7 +26,12 @@ class AccessLever:
     """Acts on one access; `netlink` is a socket in its namespace.  Each call returns when it is done."""
 
     def __init__(
-        self, access: AccessPlan, netlink: Netlink, seed: int | None = None, stick: RigStick | None = None
+        self,
+        access: AccessPlan,
+        netlink: Netlink,
+        seed: int | None = None,
+        stick: RigStick | None = None,
+        radios: RigRadios | None = None,
     ) -> None:
         self._netlink, self._name = netlink, access.name
         self._cut = [switch(UE_CABLE_INDEX, False, f"cable of {access.name}")]
@@ -39,6 +45,7 @@ class AccessLever:
             "carrier-loss": (self.cut, self.restore),
             "blackhole": (self.blackhole, self.clear),
             **(_of_stick(stick) if stick is not None else {}),
+            **(_of_radios(radios, access.name) if radios is not None else {}),
         }
 
     def trigger(self, kind: str) -> None:
@@ -67,15 +74,27 @@ class AccessLever:
 
     def _deed(self, kind: str) -> tuple[Deed, Deed]:
         if kind not in self._deeds:
-            mend = f"its triggers are {', '.join(self._deeds)}; the others are a modem's"
+            mend = f"its triggers are {', '.join(self._deeds)}; the others are of other kinds of access"
             raise UsageError(f"{kind} cannot happen to it", where=f"access {self._name}", mend=mend)
         return self._deeds[kind]
 
 
-def _of_stick(stick: RigStick) -> Mapping[str, tuple[Deed, Deed]]:
-    def passes() -> None:
-        """The UE gets over it by attaching again."""
+def passes() -> None:
+    """The UE gets over it by attaching again."""
 
+
+def _of_radios(radios: RigRadios, access: str) -> Mapping[str, tuple[Deed, Deed]]:
+    power = (lambda: radios.enable(access, False), lambda: radios.enable(access, True))
+    return {
+        "carrier-loss": power,
+        "ap-power-off": power,
+        "ap-silent": (lambda: radios.mute(access, True), lambda: radios.mute(access, False)),
+        "ap-deauth": (lambda: radios.deauthenticate(access), passes),
+        "signal-low": (lambda: radios.weaken(access, True), lambda: radios.weaken(access, False)),
+    }
+
+
+def _of_stick(stick: RigStick) -> Mapping[str, tuple[Deed, Deed]]:
     return {
         "stick-pulled": (stick.pull, stick.plug),
         "usb-port-disabled": (lambda: stick.power(False), lambda: stick.power(True)),

@@ -19,7 +19,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
 from typing import IO, TYPE_CHECKING, TypeVar
@@ -27,7 +27,8 @@ from typing import IO, TYPE_CHECKING, TypeVar
 from drivers.host import netns, sysctl
 from drivers.host.processes import VARIABLE
 from drivers.link.netlink import Netlink
-from testbed.errors import RigError
+from drivers.protocols import Attenuator
+from testbed.errors import RigError, UsageError
 from testbed.rig.blueprint import Blueprint, draw, settings, shaper
 from testbed.rig.journal import Entry, Failure, Journal
 from testbed.rig.lever import AccessLever
@@ -35,6 +36,7 @@ from testbed.rig.reservation import Reservation, check_name, state_folder
 from testbed.topology.plan import Plan
 
 if TYPE_CHECKING:
+    from testbed.rig.radios import RigRadios
     from testbed.rig.sticks import CardSecrets, RigStick
 
 T = TypeVar("T")
@@ -76,6 +78,7 @@ class Rig:
         self._netlinks: dict[str, Netlink] = {}
         self._levers: dict[str, AccessLever] = {}
         self.sticks = _sticks(plan, name, cards)
+        self.radios = _radios(plan, name, self._mark, seed)
         self._processes: list[subprocess.Popen[bytes]] = []
         self._started: list[tuple[subprocess.Popen[bytes], str]] = []
 
@@ -113,7 +116,12 @@ class Rig:
                 stick.start(self.spawn)
                 self._journal.announce(stick.port_entry())
                 told(f"{stick} is plugged in")
+            if self.radios is not None:
+                self._do(self.radios.make)
             blueprint = self._do(self._connect)
+            if self.radios is not None:
+                self.radios.start(self.spawn)
+                told(f"{len(self.plan.wifis)} access points with DHCP")
             told(f"{sum(map(len, blueprint.cables.values())) - 1} cables, addresses and routes")
             self._do(self._shape, blueprint)
             told(f"{len(blueprint.shapes)} shaped links")
@@ -133,23 +141,40 @@ class Rig:
             raise RigError(f"no access {access} that is up", where=f"rig {self.name}")
         return self._levers[access]
 
+    def attenuator(self, access: str) -> Attenuator:
+        """What makes the signal of an access by radio weaker."""
+        if self.radios is not None and self.plan.accesses[access].wifi is not None:
+            return self.radios.attenuator(access)
+        for stick in self.sticks:
+            if stick.access.name == access:
+                return stick.attenuator()
+        raise UsageError(f"access {access} has no signal", where=f"rig {self.name}", mend="fade one by Wi-Fi or modem")
+
     def spawn(
         self,
-        host: str,
+        host: str | None,
         argv: Sequence[str],
         *,
         log: Path | None = None,
         environment: Mapping[str, str] = {},
         pass_fds: Sequence[int] = (),
         stdin: IO[bytes] | int | None = None,
+        stdout: IO[bytes] | int | None = None,
     ) -> subprocess.Popen[bytes]:
-        """Start a process in the namespace of a host.
+        """Start a process in the namespace of a host, or (None) in our own.
 
         It is the leader of a session of its own, so Ctrl-C is not for it; it gets SIGTERM when we die; the token in
         its environment, which its children inherit, has it found by `testbed clean`.  What it says is appended to
-        `log`, or is lost.
+        `log`, or is lost; `stdout` takes its standard output elsewhere.
         """
-        return self._do(self._spawn, self.namespace(host), list(argv), log, dict(environment), tuple(pass_fds), stdin)
+        namespace = None if host is None else self.namespace(host)
+        streams = (stdin, stdout)
+        return self._do(self._spawn, namespace, list(argv), log, dict(environment), tuple(pass_fds), streams)
+
+    @property
+    def sockets(self) -> Path:
+        """A folder for sockets of daemons, which goes with the rig; there where it has Wi-Fi."""
+        return self.radios.folder if self.radios is not None else Path("/run")
 
     @property
     def token(self) -> str:
@@ -159,7 +184,7 @@ class Rig:
     def sessions(self) -> Mapping[int, str]:
         """The host of each process that was started and still runs; each leads a session of its own."""
         hosts = {self.namespace(host): host for host in self.plan.namespaces}
-        return {process.pid: hosts[name] for process, name in self._started if process.poll() is None}
+        return {process.pid: hosts[name] for process, name in self._started if name and process.poll() is None}
 
     def tear_down(self, told: Told = quietly) -> None:
         """Undo everything, newest first.  Raises RigError when something could not be undone."""
@@ -168,6 +193,8 @@ class Rig:
             self._undo(told)
 
     def _close(self) -> None:
+        if self.radios is not None:
+            self.radios.stop()
         for stick in self.sticks:
             stick.stop()
         for netlink in self._netlinks.values():
@@ -201,6 +228,7 @@ class Rig:
         names = [self.namespace(host) for host in self.plan.namespaces]
         entries.append(Entry("namespaces", {"names": names, "mark": self._mark}))
         entries += [entry for stick in self.sticks for entry in stick.entries()]
+        entries += self.radios.entries() if self.radios is not None else []
         entries.append(Entry("processes", {"token": self._mark}))  # ended first: a stick's serves what it is made of
         self._journal.announce(*entries)
 
@@ -232,33 +260,35 @@ class Rig:
         sticks = {stick.access.name: stick for stick in self.sticks}
         for access in self.plan.accesses.values():
             netlink = self._netlinks[access.namespace]
-            self._levers[access.name] = AccessLever(access, netlink, self._seed, sticks.get(access.name))
+            radios = self.radios if access.wifi is not None else None
+            self._levers[access.name] = AccessLever(access, netlink, self._seed, sticks.get(access.name), radios)
 
     def _spawn(
         self,
-        namespace: str,
+        namespace: str | None,
         argv: list[str],
         log: Path | None,
         environment: dict[str, str],
         pass_fds: tuple[int, ...],
-        stdin: IO[bytes] | int | None,
+        streams: tuple[IO[bytes] | int | None, IO[bytes] | int | None],
     ) -> subprocess.Popen[bytes]:
         # The child inherits the namespace of this thread: no `ip netns exec` has to run before it.  A preexec_fn in
         # place of setpriv would make Python copy the whole process (fork, not vfork): 60 ms in a guest.
         with ExitStack() as opened:
             output: IO[bytes] | int = opened.enter_context(log.open("ab")) if log else subprocess.DEVNULL
-            with netns.inside(namespace):
+            stdin, stdout = streams
+            with netns.inside(namespace) if namespace else nullcontext():
                 process = subprocess.Popen(
                     ["setpriv", "--pdeathsig", "TERM", "--", *argv],
                     stdin=subprocess.DEVNULL if stdin is None else stdin,
-                    stdout=output,
+                    stdout=output if stdout is None else stdout,
                     stderr=output,
                     env={**os.environ, **environment, VARIABLE: self._mark},
                     pass_fds=pass_fds,
                     start_new_session=True,
                 )
         self._processes.append(process)
-        self._started.append((process, namespace))
+        self._started.append((process, namespace or ""))
         return process
 
 
@@ -269,6 +299,14 @@ def _sticks(plan: Plan, rig: str, cards: Mapping[str, CardSecrets]) -> list[RigS
 
     numbers = {access: number for number, access in enumerate(plan.accesses, 1)}
     return [RigStick(rig, plan.accesses[one], numbers[one], cards[one]) for one in plan.modems]
+
+
+def _radios(plan: Plan, rig: str, mark: str, seed: int | None) -> RigRadios | None:
+    if not plan.wifis:
+        return None
+    from testbed.rig.radios import RigRadios
+
+    return RigRadios(rig, plan.wifis, mark, seed)
 
 
 def _not_undone(name: str, failures: Sequence[Failure]) -> RigError:

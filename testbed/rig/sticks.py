@@ -58,6 +58,7 @@ class RigStick:
         self._client: Client | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._usb_port: UsbPort | None = None
+        self._attenuator = StickAttenuator(self)
 
     def entries(self) -> list[Entry]:
         """What is to be journalled before it is made."""
@@ -116,6 +117,10 @@ class RigStick:
         """Switch the USB port that it sits in off or on."""
         self._port.set_on(on)
 
+    def attenuator(self) -> StickAttenuator:
+        """What its signal fades by."""
+        return self._attenuator
+
     def pull(self) -> None:
         """Out of its port."""
         self.order("unplug")
@@ -145,6 +150,21 @@ class RigStick:
             mend = "give the access low_dbm in the topology"
             raise RigError("the UE calls no signal low", where=f"access {self.access.name}", mend=mend)
         self.order("signal", rsrp_dbm=round(self._modem.low_dbm - 5) if weak else Signal().rsrp_dbm)
+
+
+class StickAttenuator:
+    """An :class:`drivers.protocols.Attenuator` between a stick and its cell."""
+
+    def __init__(self, stick: RigStick) -> None:
+        self._stick, self._db = stick, 0.0
+
+    def set_attenuation_db(self, db: float) -> float:
+        self._stick.order("signal", rsrp_dbm=round(Signal().rsrp_dbm - db))
+        self._db = db
+        return db
+
+    def attenuation_db(self) -> float:
+        return self._db
 
 
 def _plan(rig: str, access: AccessPlan, number: int, card: CardSecrets) -> dict[str, Any]:

@@ -118,6 +118,20 @@ class DisabledUsbPort:
         return usb_port.undo(values)
 
 
+class WifiRadio:
+    """`{"name": ..., "namespace": ...}`: a virtual Wi-Fi radio and the namespace that it was put into."""
+
+    def there(self, values: Values) -> list[str]:
+        from testbed.rig import radios  # few rigs have any
+
+        return radios.there(values)
+
+    def undo(self, values: Values) -> list[str]:
+        from testbed.rig import radios
+
+        return radios.undo(values)
+
+
 class RadioLever:
     """`{"lever": ..., "states": ...}`: an attenuator, relay or power switch that is put back (drivers.rf.safe)."""
 
@@ -141,4 +155,5 @@ KINDS: Mapping[str, Kind] = {
     "radio-lever": RadioLever(),
     "usb-gadget": UsbGadget(),
     "usb-port": DisabledUsbPort(),
+    "wifi-radio": WifiRadio(),
 }

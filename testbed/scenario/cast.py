@@ -59,7 +59,9 @@ class Cast:
         keys = self._folder.esp_sa if self._options.keep_keys else None
         for name, ue in self.ues.items():
             subscriber = self._site.subscriptions[name]
-            await ue.setup(ue_setup(self._site.plan, name, subscriber, self._scenario, keys, self._site.played))
+            site = self._site
+            told = ue_setup(site.plan, name, subscriber, self._scenario, keys, site.played, site.rig.sockets)
+            await ue.setup(told)
         for capture in self._captures.values():
             await asyncio.to_thread(capture.wait_ready)
 

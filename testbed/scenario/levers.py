@@ -79,21 +79,37 @@ class Levers:
         self._armed[ue.name] = arm
 
     async def pull(self, access: str, kind: TriggerKind, ues: Mapping[str, UeHandle]) -> None:
-        """Break an access.  The marker goes first: what follows it is the handoff's, the microseconds between too.
-
-        It is a `trigger` where the UE will hand over by itself and that is to be measured.
-        """
-        owner = self._plan.accesses[access].ue
-        arm = self._armed.get(owner)
-        measured = arm is not None and arm.ue == MOVING and arm.measured and arm.from_ == access
-        if arm is not None and measured:
-            self.measured.append(self._planned(arm, kind))
-        self._markers.mark("trigger" if measured else "access-broken", access=access, kind=str(kind))
-        await break_access(self._rig, ues[owner], access, kind)
+        """Break an access.  The marker goes first: what follows it is the handoff's, the microseconds between too."""
+        measured = self._mark(access, kind)
+        await break_access(self._rig, ues[self._plan.accesses[access].ue], access, kind)
         if kind is not TriggerKind.BLACKHOLE:  # which is cleared by a word of its own
             self._pulled[access] = kind
         if measured:
             self._told(Progress("trigger", "done", f"{kind} on {access}"))
+
+    async def fade(self, access: str, to_db: float, over_s: float, rate_hz: float) -> str:
+        """Have the signal of an access go there; what was played, and how late the latest step was."""
+        from drivers.rf import player
+        from drivers.rf.fade import Ramp
+        from drivers.rf.limits import Limits
+
+        lever = self._rig.attenuator(access)
+        ramp = Ramp(from_db=lever.attenuation_db(), to_db=to_db, duration_s=over_s)
+        steps = player.steps(ramp, Limits(0.0, 120.0, 0.25), rate_hz)
+        if to_db > ramp.from_db and self._mark(access, TriggerKind.FADE):
+            self._told(Progress("trigger", "done", f"fade on {access}"))
+        played = await asyncio.to_thread(player.play, steps, lever)
+        late_ms = max((one.late_s for one in played), default=0.0) * 1000
+        return f"{len(played)} steps to {played[-1].db:g} dB, none more than {late_ms:.1f} ms late"
+
+    def _mark(self, access: str, kind: TriggerKind) -> bool:
+        """Mark it, as a `trigger` where the UE will hand over by itself and that is to be measured: whether it is."""
+        arm = self._armed.get(self._plan.accesses[access].ue)
+        measured = arm is not None and arm.ue == MOVING and arm.measured and arm.from_ == access
+        if arm is not None and measured:
+            self.measured.append(self._planned(arm, kind))
+        self._markers.mark("trigger" if measured else "access-broken", access=access, kind=str(kind))
+        return measured
 
     async def mend(self, access: str, ues: Mapping[str, UeHandle], kind: TriggerKind | None = None) -> None:
         """Undo what a trigger did to an access: `kind`, or what happened to it last."""

@@ -12,9 +12,9 @@ from testbed.core.subscribers import Subscriber, SubscriberStore
 from testbed.measure.words import Procedure
 from testbed.scenario.common import FAR, MOVING, Common
 from testbed.scenario.model import Scenario
-from testbed.topology.plan import AccessPlan, ModemPlan, Plan
+from testbed.topology.plan import AccessPlan, ModemPlan, Plan, WifiPlan
 from testbed.ue.config import Subscription, UeConfig
-from testbed.ue.setup import AccessSetup, HandoffOrder, ModemSetup, UeSetup
+from testbed.ue.setup import AccessSetup, HandoffOrder, ModemSetup, UeSetup, WifiSetup
 
 __all__ = ["FAR", "MOVING", "handoff_order", "subscribers", "ue_setup"]
 
@@ -35,9 +35,15 @@ def subscribers(plan: Plan, seed: int | None, store: Path | None = None) -> dict
 
 
 def ue_setup(
-    plan: Plan, name: str, subscriber: Subscriber, scenario: Common, keys: Path | None, played: int = 0
+    plan: Plan,
+    name: str,
+    subscriber: Subscriber,
+    scenario: Common,
+    keys: Path | None,
+    played: int = 0,
+    sockets: Path = Path("/run"),
 ) -> UeSetup:
-    """What the UE process of one party is told.
+    """What the UE process of one party is told; its Wi-Fi daemons have their sockets in folders of `sockets`.
 
     `played` is how many scenarios the core has served before.  With a seed, the UEs of each would draw the Call-IDs and
     branches of those before it, and the core would take their requests for retransmissions (RFC 3261 17.2.3).
@@ -63,13 +69,18 @@ def ue_setup(
         ealg=scenario.ealg,
         seed=seed,
     )
-    accesses = tuple(_access_setup(plan.accesses[access]) for access in ue.accesses)
+    accesses = tuple(_access_setup(plan.accesses[access], sockets) for access in ue.accesses)
     return UeSetup(config, accesses, scenario.ip, str(keys) if keys else None, ue.card)
 
 
-def _access_setup(access: AccessPlan) -> AccessSetup:
+def _access_setup(access: AccessPlan, sockets: Path) -> AccessSetup:
     modem = None if access.modem is None else _modem_setup(access.modem)
-    return AccessSetup(access.name, access.name, access.table, access.addresses, access.info, modem)
+    wifi = None if access.wifi is None else _wifi_setup(access.wifi, sockets / f"ue-{access.name}")
+    return AccessSetup(access.name, access.name, access.table, access.addresses, access.info, modem, wifi)
+
+
+def _wifi_setup(wifi: WifiPlan, folder: Path) -> WifiSetup:
+    return WifiSetup(wifi.ssid, wifi.security, wifi.passphrase, wifi.channel, str(folder), wifi.low_dbm)
 
 
 def _modem_setup(modem: ModemPlan) -> ModemSetup:

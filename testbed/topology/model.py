@@ -104,7 +104,28 @@ class ModemAccess(Access):
         return False
 
 
-AnyAccess = Annotated[WiredAccess | ModemAccess, Field(discriminator="kind")]
+class WifiAccess(Access):
+    """Wi-Fi on virtual radios of this kernel, with a real access point, station, and DHCP between them (IPv4)."""
+
+    kind: Literal["wifi"]
+    ssid: str = Field(default="testbed", min_length=1, max_length=32, description="The network's name.")
+    security: Literal["open", "wpa2-psk", "wpa3-sae"] = Field(default="wpa2-psk", description="How stations get in.")
+    channel: int = Field(default=1, ge=1, le=177, description="1 to 13, or from 36 on in the 5 GHz band.")
+    low_dbm: int | None = Field(
+        default=-72, ge=-95, le=-45, description="RSSI below which the UE is told that the signal is low."
+    )
+    access_type: str = Field(
+        default="IEEE-802.11",
+        pattern=r"^[A-Za-z0-9.-]+$",
+        description="What the UE calls it in P-Access-Network-Info (TS 24.229 7.2A.4).",
+    )
+
+    @property
+    def is_physical(self) -> bool:
+        return False
+
+
+AnyAccess = Annotated[WiredAccess | ModemAccess | WifiAccess, Field(discriminator="kind")]
 
 
 class Server(Strict):

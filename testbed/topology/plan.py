@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from drivers.protocols import AccessAddress, Family, Shape
 from testbed.topology.model import Role
@@ -19,6 +20,7 @@ from testbed.topology.model import Role
 BACKBONE = "backbone"
 UE_CABLE, NETWORK_LINK = "ue0", "net0"  # an access's devices: towards the UE, towards the backbone
 SERVER_DEVICE = "eth0"
+AP_RADIO = "ap0"  # an access point's radio, in its access's namespace
 SIP_PORT = 5060
 
 
@@ -38,6 +40,19 @@ class ModemPlan:
 
 
 @dataclass(frozen=True)
+class WifiPlan:
+    """The Wi-Fi that an access network is reached by; the access point's radio is bridged to the access's `ue0`."""
+
+    ssid: str
+    security: Literal["open", "wpa2-psk", "wpa3-sae"]
+    channel: int
+    ap_mac: str
+    station_mac: str
+    passphrase: str = field(default="for virtual radios only", repr=False)
+    low_dbm: int | None = None  # RSSI below which the signal is called low
+
+
+@dataclass(frozen=True)
 class AccessPlan:
     """An access network: a namespace of its own that routes between one UE and the backbone."""
 
@@ -49,7 +64,9 @@ class AccessPlan:
     table: int  # the UE's routing table for it
     shape: Shape  # each way
     info: str = "IEEE-802.3"  # P-Access-Network-Info (TS 24.229 7.2A.4)
-    modem: ModemPlan | None = None  # None: a cable
+    # How it is reached; by a cable where neither is given.
+    modem: ModemPlan | None = None
+    wifi: WifiPlan | None = None
 
     @property
     def namespace(self) -> str:
@@ -105,6 +122,11 @@ class Plan:
     def modems(self) -> Mapping[str, ModemPlan]:
         """By their accesses."""
         return {name: access.modem for name, access in self.accesses.items() if access.modem is not None}
+
+    @property
+    def wifis(self) -> tuple[AccessPlan, ...]:
+        """The accesses by Wi-Fi."""
+        return tuple(access for access in self.accesses.values() if access.wifi is not None)
 
     def server(self, role: str) -> ServerPlan:
         """The only server of a role (scscf, hss)."""

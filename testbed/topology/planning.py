@@ -6,8 +6,8 @@ from itertools import chain
 
 from drivers.protocols import AccessAddress, Family, Shape
 from testbed.topology.addresses import FAMILIES, Addresses, addresses
-from testbed.topology.model import Access, ModemAccess, Topology, WiredAccess
-from testbed.topology.plan import AccessPlan, ModemPlan, Plan, ServerPlan, UePlan
+from testbed.topology.model import Access, ModemAccess, Topology, WifiAccess, WiredAccess
+from testbed.topology.plan import AccessPlan, ModemPlan, Plan, ServerPlan, UePlan, WifiPlan
 
 FIRST_TABLE = 101  # routing tables 0, 253-255 are the kernel's own
 TEST_IMEI = 35693803564380  # without its check digit (TS 23.003 6.2.1); the number of the access is added
@@ -44,7 +44,7 @@ def make_plan(topology: Topology) -> Plan:
 
 
 def _access(name: str, access: Access, ue: str, table: int, found: dict[Family, Addresses]) -> AccessPlan:
-    assert isinstance(access, WiredAccess | ModemAccess)
+    assert isinstance(access, WiredAccess | ModemAccess | WifiAccess)
     number = table - FIRST_TABLE + 1
     return AccessPlan(
         name=name,
@@ -56,7 +56,13 @@ def _access(name: str, access: Access, ue: str, table: int, found: dict[Family, 
         shape=Shape(access.delay_ms, access.jitter_ms, access.loss_percent),
         info=access.access_type,
         modem=_modem(access, number) if isinstance(access, ModemAccess) else None,
+        wifi=_wifi(access, number) if isinstance(access, WifiAccess) else None,
     )
+
+
+def _wifi(access: WifiAccess, number: int) -> WifiPlan:
+    macs = [f"02:00:5e:10:{place:02x}:{number:02x}" for place in (0, 1)]
+    return WifiPlan(access.ssid, access.security, access.channel, macs[0], macs[1], low_dbm=access.low_dbm)
 
 
 def _modem(access: ModemAccess, number: int) -> ModemPlan:

@@ -1,9 +1,10 @@
-"""The accesses of a UE: by a cable or by a modem, and what the networks gave on them."""
+"""The accesses of a UE, by cable, by modem or by Wi-Fi, and what the networks gave on them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from drivers.link.wired import WiredAccess
@@ -13,6 +14,9 @@ from testbed.ue.setup import AccessSetup, UeSetup
 
 if TYPE_CHECKING:
     from drivers.modem.access import ModemAccess
+    from drivers.wifi.access import WifiAccess
+    from drivers.wifi.dhcp_client import DhcpClient
+    from drivers.wifi.station import Station
 
 Told = Callable[[AccessEvent], None]
 
@@ -26,26 +30,32 @@ class Accesses:
         self._told = told
         self._wired: dict[str, WiredAccess] = {}
         self._modems: dict[str, ModemAccess] = {}
+        self._wifis: dict[str, tuple[WifiAccess, Station, DhcpClient]] = {}
 
     def open(self) -> None:
-        """Open cables' devices, and begin to open modems' ports."""
+        """Open cables' and radios' devices, and begin to open modems' ports."""
         for access in self._setups.values():
-            if access.modem is None:
-                self._wired[access.name] = WiredAccess(access.name, access.device, access.table, access.addresses)
-            else:
+            if access.modem is not None:
                 self._modems[access.name] = _modem(access)
+            elif access.wifi is not None:
+                self._wifis[access.name] = _wifi(access)
+            else:
+                self._wired[access.name] = WiredAccess(access.name, access.device, access.table, access.addresses)
         for each in self._all():
             each.watch(self._told)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         for each in self._all():
             each.close()
+        for _, station, dhcp in self._wifis.values():
+            await dhcp.release()
+            await station.stop()
 
     async def attach(self, name: str) -> None:
         """Get on an access network."""
         setup = self.known(name)
         given = tuple(await self._access(name).attach())
-        if {each.address for each in setup.addresses} != {each.address for each in given}:
+        if not {each.address for each in given} <= {each.address for each in setup.addresses}:
             got, wanted = (", ".join(each.address for each in some) for some in (given, setup.addresses))
             mend = "give the subscriber this address in the packet core, or the access that one in the topology"
             raise RigError(f"the network gave {got}, the topology says {wanted}", where=f"access {name}", mend=mend)
@@ -73,12 +83,15 @@ class Accesses:
             raise UsageError(f"access {name} has no modem", where=self._where)
         return self._modems[name]
 
-    def _all(self) -> Iterator[WiredAccess | ModemAccess]:
+    def _all(self) -> Iterator[WiredAccess | ModemAccess | WifiAccess]:
         yield from self._wired.values()
         yield from self._modems.values()
+        yield from (wifi for wifi, _, _ in self._wifis.values())
 
-    def _access(self, name: str) -> WiredAccess | ModemAccess:
+    def _access(self, name: str) -> WiredAccess | ModemAccess | WifiAccess:
         self.known(name)
+        if name in self._wifis:
+            return self._wifis[name][0]
         return self._modems.get(name) or self._wired[name]
 
 
@@ -90,3 +103,26 @@ def _modem(access: AccessSetup) -> ModemAccess:
     assert modem is not None
     port = PortName.parse(modem.port)
     return ModemAccess(access.name, port, modem.apn, modem.mac, access.table, low_dbm=modem.low_dbm)
+
+
+def _wifi(access: AccessSetup) -> tuple[WifiAccess, Station, DhcpClient]:
+    """Its daemons are started when it is first attached; they live in our own namespace."""
+    from drivers.host.local import LocalHost
+    from drivers.wifi.access import WifiAccess
+    from drivers.wifi.configuration import Credentials
+    from drivers.wifi.dhcp_client import DhcpClient
+    from drivers.wifi.station import Station
+
+    wifi = access.wifi
+    assert wifi is not None
+    folder = Path(wifi.folder)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    host = LocalHost()
+    station = Station(host, access.device, folder, folder / "wpa_supplicant.log", [wifi.channel])
+    dhcp = DhcpClient(host, access.device, wifi.folder, folder / "udhcpc.log")
+    credentials = Credentials(wifi.ssid, wifi.security, wifi.passphrase)
+    return (
+        WifiAccess(access.name, access.device, access.table, station, dhcp, credentials, low_dbm=wifi.low_dbm),
+        station,
+        dhcp,
+    )

@@ -103,7 +103,8 @@ def _kind(error: Exception) -> str:
     """The kind that the controller knows: a UE's own errors are special cases of it."""
     if isinstance(error, SipError):
         return "ProductFailure"
-    return next(kind.__name__ for kind in type(error).__mro__ if kind.__module__ in ("testbed.errors", "drivers.errors"))
+    known = ("testbed.errors", "drivers.errors")
+    return next(kind.__name__ for kind in type(error).__mro__ if kind.__module__ in known)
 
 
 def main() -> None:

@@ -64,7 +64,7 @@ class UserEquipment:
         """End everything; the network is not told."""
         self.connections.close()
         await self.media.stop()
-        self.accesses.close()
+        await self.accesses.close()
         self.markers.close()
 
     # Accesses and connections

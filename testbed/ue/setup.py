@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 from drivers.protocols import AccessAddress, Family
 from testbed.ue.config import Subscription, UeConfig
@@ -23,6 +23,18 @@ class ModemSetup:
 
 
 @dataclass(frozen=True)
+class WifiSetup:
+    """The Wi-Fi of an access; `folder` is for the sockets of its wpa_supplicant and DHCP client."""
+
+    ssid: str
+    security: Literal["open", "wpa2-psk", "wpa3-sae"]
+    passphrase: str = field(repr=False)
+    channel: int
+    folder: str
+    low_dbm: int | None = None
+
+
+@dataclass(frozen=True)
 class AccessSetup:
     """An access network of the UE: its device in the namespace, its routing table, what attaching gives.
 
@@ -35,6 +47,7 @@ class AccessSetup:
     addresses: tuple[AccessAddress, ...]
     info: str = "IEEE-802.3"
     modem: ModemSetup | None = None
+    wifi: WifiSetup | None = None
 
     def address(self, family: Family) -> AccessAddress:
         return next(address for address in self.addresses if address.family == family)
@@ -79,7 +92,8 @@ class UeSetup:
 def _access(data: Mapping[str, Any]) -> AccessSetup:
     addresses = tuple(AccessAddress(**each) for each in data["addresses"])
     modem = ModemSetup(**data["modem"]) if data["modem"] else None
-    return AccessSetup(**{**data, "addresses": addresses, "modem": modem})
+    wifi = WifiSetup(**data["wifi"]) if data["wifi"] else None
+    return AccessSetup(**{**data, "addresses": addresses, "modem": modem, "wifi": wifi})
 
 
 @dataclass(frozen=True)

@@ -98,6 +98,21 @@ class Cut(Word):
         return None
 
 
+class Fade(Keys):
+    """The signal of an access by radio gets weaker little by little, or comes back; the next step waits for its end."""
+
+    access: AccessName
+    to_db: float = Field(ge=0, le=120, description="Attenuation at its end; it begins with what is in force.")
+    over_s: float = Field(gt=0, le=3600, description="Seconds that it takes.")
+    steps_per_s: float = Field(default=10.0, gt=0, le=100)
+
+    def said(self) -> str:
+        return f"the signal of {self.access} goes to {self.to_db:g} dB of attenuation in {self.over_s:g} s"
+
+    async def do(self, bench: Bench) -> str | None:
+        return await bench.levers.fade(self.access, self.to_db, self.over_s, self.steps_per_s)
+
+
 class Restore(Word):
     """What last happened to an access is over: its cable, or its stick, is plugged in again."""
 

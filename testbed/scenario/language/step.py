@@ -113,6 +113,7 @@ class Step(Strict):
     cut: breaking.Cut | None = None
     restore: breaking.Restore | None = None
     blackhole: breaking.Blackhole | None = None
+    fade: breaking.Fade | None = None
     clear: breaking.Clear | None = None
     core: breaking.CoreStep | None = None
     wait: waiting.Wait | None = None

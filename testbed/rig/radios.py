@@ -1,0 +1,207 @@
+"""The virtual Wi-Fi of a rig: radios, the air between them, and access points with their DHCP servers (drivers/wifi).
+
+An access point's radio is bridged to the access's `ue0`, where a cable would end.  The UE's radio lies in the UE's
+namespace under the access's name; wpa_supplicant and the DHCP client there are the UE's own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Coroutine, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any, Protocol, TypeVar
+
+from drivers.host import netns
+from drivers.host.local import LocalHost, NamespaceHost
+from drivers.host.processes import VARIABLE
+from drivers.virtual import radios
+from drivers.virtual.medium_orders import Client, RemoteAttenuator
+from drivers.wifi.access_point import HostapdAccessPoint
+from drivers.wifi.configuration import ApConfiguration, Credentials
+from drivers.wifi.dhcp_server import DhcpPlan, DhcpServer
+from testbed.errors import RigError
+from testbed.rig.journal import Entry
+from testbed.topology.plan import AP_RADIO, UE_CABLE, AccessPlan, WifiPlan
+
+RUN = Path("/run")
+NEAR_DB = 60.0  # between radios that nothing attenuates: -40 dBm of 20 dBm
+BELOW_DB = 5.0  # a weak signal is so much below the threshold
+READY_S, END_S = 10.0, 5.0
+T = TypeVar("T")
+
+
+class Spawn(Protocol):
+    """Starts a process of the rig; `host` None is where the controller itself is."""
+
+    def __call__(
+        self, host: str | None, argv: Sequence[str], *, log: Path | None = None, stdout: IO[bytes] | int | None = None
+    ) -> subprocess.Popen[bytes]: ...
+
+
+class RigRadios:
+    """All of one rig.  Access points and their DHCP servers live in an event loop in a thread of their own."""
+
+    def __init__(self, rig: str, accesses: Sequence[AccessPlan], mark: str, seed: int | None) -> None:
+        self._rig, self._seed = rig, seed
+        self._accesses = {access.name: access for access in accesses}
+        self.folder = RUN / f"testbed-{rig}.wifi"
+        self._environment = {VARIABLE: mark}
+        self._client: Client | None = None
+        self._medium: subprocess.Popen[bytes] | None = None
+        self._points: dict[str, tuple[HostapdAccessPoint, DhcpServer]] = {}
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name=f"wifi-{rig}", daemon=True)
+
+    def entries(self) -> list[Entry]:
+        """What is to be journalled before it is made."""
+        made = [Entry("folder", {"path": str(self.folder)})]
+        for access in self._accesses.values():
+            for radio, host in self._radios(access):
+                made.append(Entry("wifi-radio", {"name": radio, "namespace": f"{self._rig}-{host}"}))
+        return made
+
+    def make(self) -> None:
+        """Radios, each where it belongs."""
+        self.folder.mkdir(mode=0o700)
+        for access in self._accesses.values():
+            wifi = _wifi(access)
+            (point, at), (station, ue) = self._radios(access)
+            radios.make(point, _packed(wifi.ap_mac), f"{self._rig}-{at}", AP_RADIO)
+            radios.make(station, _packed(wifi.station_mac), f"{self._rig}-{ue}", access.name)
+
+    def start(self, spawn: Spawn) -> None:
+        """The air, then access points and DHCP servers; they serve when this returns."""
+        self._start_medium(spawn)
+        self._thread.start()
+        for access in self._accesses.values():
+            self._points[access.name] = self._do(self._access_point(access))
+
+    def stop(self) -> None:
+        """End them; what is left is the journal's to undo."""
+        for point, server in self._points.values():
+            for ending in (server.stop(), point.stop()):
+                with contextlib.suppress(Exception):  # it may be gone already
+                    self._do(ending)
+        self._points.clear()
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(END_S)
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+        if self._medium is not None:
+            self._medium.terminate()
+            self._medium.wait(END_S)
+            self._medium = None
+
+    # What breaks an access and mends it
+
+    def enable(self, access: str, on: bool) -> None:
+        """Switch an access point off or on; stations are told when it goes, as hostapd does it."""
+        point = self._points[access][0]
+        self._do(point.enable() if on else point.disable())
+
+    def deauthenticate(self, access: str) -> None:
+        """Send the UE away (IEEE 802.11-2020 11.3.4.5)."""
+        self._do(self._points[access][0].deauthenticate(_wifi(self._accesses[access]).station_mac))
+
+    def mute(self, access: str, on: bool) -> None:
+        """Nothing leaves the access point's antenna any more, and nobody is told; or all is well again."""
+        self._order("mute", radio=f"{access}-ap", on=on)
+
+    def weaken(self, access: str, weak: bool) -> None:
+        """Have the UE's signal fall below what it calls low, or be as it was."""
+        low_dbm = _wifi(self._accesses[access]).low_dbm
+        if low_dbm is None:
+            mend = "give the access low_dbm in the topology"
+            raise RigError("the UE calls no signal low", where=f"access {access}", mend=mend)
+        self.attenuator(access).set_attenuation_db(-40 - low_dbm + BELOW_DB if weak else 0.0)
+
+    def attenuator(self, access: str) -> RemoteAttenuator:
+        """The air between an access point and the UE."""
+        assert self._client is not None
+        return self._client.attenuator([(f"{access}-ap", f"{access}-ue")])
+
+    # Inside
+
+    def _radios(self, access: AccessPlan) -> tuple[tuple[str, str], tuple[str, str]]:
+        """The names of its two radios, each with the host where it goes."""
+        return (f"{self._rig}-{access.name}-ap", access.namespace), (f"{self._rig}-{access.name}-ue", access.ue)
+
+    def _start_medium(self, spawn: Spawn) -> None:
+        given: dict[str, dict[str, str]] = {}
+        for access in self._accesses.values():
+            given[f"{access.name}-ap"] = {"address": _wifi(access).ap_mac}
+            given[f"{access.name}-ue"] = {"address": _wifi(access).station_mac}
+        losses = [[one, other, NEAR_DB] for one in given for other in given if one < other]
+        plan = self.folder / "medium.json"
+        plan.write_text(json.dumps({"radios": given, "losses_db": losses, "seed": self._seed or 0}))
+        orders, log = self.folder / "orders", self.folder / "medium.log"
+        argv = [sys.executable, "-m", "drivers.virtual.medium", str(plan), "--orders", str(orders)]
+        self._medium = spawn(None, argv, log=log, stdout=subprocess.PIPE)
+        assert self._medium.stdout is not None
+        with self._medium.stdout as said:
+            if not said.readline():
+                raise RigError(f"did not start: {log.read_text()[-300:].strip()}", where="virtual medium")
+        self._client = Client(orders)
+
+    async def _access_point(self, access: AccessPlan) -> tuple[HostapdAccessPoint, DhcpServer]:
+        wifi = _wifi(access)
+        host = NamespaceHost(f"{self._rig}-{access.namespace}", self._environment)
+        folder = self.folder / access.name
+        folder.mkdir(mode=0o700)
+        credentials = Credentials(wifi.ssid, wifi.security, wifi.passphrase)
+        configuration = ApConfiguration(credentials, wifi.channel, bridge=UE_CABLE)
+        log = folder / "hostapd.log"
+        point = HostapdAccessPoint(access.name, host, AP_RADIO, configuration, str(folder / "ap"), log)
+        server = DhcpServer(host, UE_CABLE, _dhcp(access), str(folder), folder / "dnsmasq.log")
+        await point.start()
+        try:
+            await server.start()
+        except BaseException:
+            await point.stop()
+            raise
+        return point, server
+
+    def _order(self, verb: str, **values: Any) -> None:
+        assert self._client is not None
+        self._client.order(verb, **values)
+
+    def _do(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+
+def there(values: Mapping[str, Any]) -> list[str]:
+    """What is left of a radio; `values` are those of its journal entry."""
+    name = values["name"]
+    # iw finds a phy by its name in sysfs, of which `ip netns exec` mounts the namespace's own.
+    inside = LocalHost().execute(netns.argv(values["namespace"], ["iw", "phy", name, "info"]))
+    return [f"virtual radio {name}"] if inside.status == 0 or (radios.PHYS / name).exists() else []
+
+
+def undo(values: Mapping[str, Any]) -> list[str]:
+    """Take a radio away."""
+    removed = radios.remove(values["name"], values["namespace"])
+    return [f"removed virtual radio {values['name']}"] if removed else []
+
+
+def _dhcp(access: AccessPlan) -> DhcpPlan:
+    own = access.address(4)
+    network = ipaddress.ip_network(f"{own.address}/{own.prefix}", strict=False)
+    fixed = {_wifi(access).station_mac: own.address}
+    return DhcpPlan(str(network), own.address, own.address, own.gateway, pcscf=[own.pcscf], fixed=fixed)
+
+
+def _wifi(access: AccessPlan) -> WifiPlan:
+    assert access.wifi is not None
+    return access.wifi
+
+
+def _packed(mac: str) -> bytes:
+    return bytes.fromhex(mac.replace(":", ""))
