@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from drivers.errors import DriverError
 from drivers.link.interfaces import SET, address, default_route, no_rule, rule, switch
 from drivers.link.netlink import Netlink, Request
 from drivers.protocols import AccessAddress, AccessEvent, Happening, Host
@@ -82,8 +83,11 @@ class WifiAccess:
             if self._ipv6:
                 own.append(await self._ipv6.acquire())
                 self._put_in_force(own[1])
-        except BaseException:
-            await self.detach()
+        except BaseException as why:
+            try:
+                await self.detach()
+            except DriverError as also:  # what came first is the cause
+                why.add_note(f"and then: {also}")
             raise
         self._carrier, self._low = True, False
         return tuple(own)
@@ -105,12 +109,14 @@ class WifiAccess:
         return bool(self._carrier)
 
     async def signal_dbm(self) -> float | None:
-        """The access point's signal; None while there is none.  An average over beacons, where the driver has one."""
+        """The access point's signal as its last frame had it; None while there is none.
+
+        The kernel's average over beacons is that of the association before, until the first beacon comes.
+        """
         try:
-            signal = await self._station.signal()
+            return float((await self._station.signal()).rssi_dbm)
         except WifiError:
             return None
-        return float(signal.rssi_dbm if signal.beacon_dbm is None else signal.beacon_dbm)
 
     def watch(self, on_event: Callable[[AccessEvent], None]) -> None:
         """Call back when the association is lost or comes back, the lease is lost, or the signal is low."""

@@ -51,12 +51,14 @@ class HostapdAccessPoint:
         self._enabled = False
 
     async def start(self) -> None:
-        """Beacons are sent when it returns.
+        """Beacons are sent when it returns; one that has been started is started anew.
 
         Raises BadConfiguration, ChannelNotAllowed, RadioBlocked, and DaemonGone or DaemonSilent with hostapd's words.
         """
         sockets, path = f"{self._folder}/hostapd", f"{self._folder}/{self._device}.conf"
         text = render(self.configuration, self._device, sockets, self.where)
+        if self._daemon:
+            await self.stop()
         await asyncio.to_thread(radio.switch_on, self._host, self._device)
         await asyncio.to_thread(self._host.run, ["mkdir", "-p", "-m", "700", self._folder])
         await asyncio.to_thread(self._host.write, path, text.encode(), mode=0o600)

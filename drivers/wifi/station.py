@@ -54,7 +54,8 @@ class Station:
         self._listening: list[asyncio.Queue[Event]] = []
 
     async def start(self) -> None:
-        """Start wpa_supplicant.  Raises RadioBlocked, DaemonGone or DaemonSilent."""
+        """Start wpa_supplicant, anew if need be.  Raises RadioBlocked, DaemonGone or DaemonSilent."""
+        await self.stop()
         await asyncio.to_thread(radio.switch_on, self._host, self._device)
         folder = self._folder / "wpa"
         argv = ["wpa_supplicant", "-i", self._device, "-D", "nl80211", "-C", str(folder)]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -144,6 +146,22 @@ def test_a_fading_signal_is_told_once_when_it_is_low_once_when_it_is_back_and_wh
             told = [await one.event() for _ in range(4)]
             assert [each.what for each in told] == ["signal-low", "signal-back", "signal-low", "carrier-lost"]
             assert -80 <= int(told[0].detail.split()[0]) <= -75
+
+    asyncio.run(play())
+
+
+@simulated
+def test_a_wpa_supplicant_that_is_killed_is_a_lost_link_and_the_next_attach_starts_another(rig: WifiRig) -> None:
+    async def play() -> None:
+        async with scene(rig) as one, server(rig, PLAN):
+            (own,) = await one.access.attach()
+            for pid in in_namespace("ue", "pidof", "wpa_supplicant").split():
+                os.kill(int(pid), signal.SIGKILL)
+            lost = await one.event()
+            assert (lost.what, lost.detail) == ("carrier-lost", "wpa_supplicant has ended")
+            assert await one.access.signal_dbm() is None
+            assert await one.access.attach() == (own,)
+            assert await one.access.signal_dbm() == -40
 
     asyncio.run(play())
 
