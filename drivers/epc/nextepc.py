@@ -58,7 +58,11 @@ def files(settings: CoreSettings) -> dict[str, str]:
 
 
 def _yaml(body: dict[str, Any]) -> str:
-    parts = {"logger": {"file": "/dev/null"}, "parameter": {"no_ipv6": True}, **body}  # it also says all on its output
+    parts = {
+        "logger": {"file": "/dev/null"},
+        "parameter": {"prefer_ipv4": True},
+        **body,
+    }  # it also says all on its output
     return json.dumps(parts, indent=2) + "\n"
 
 

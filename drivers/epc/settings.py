@@ -16,7 +16,8 @@ MAX_DNS = 2  # of each family; the cores ignore what comes behind
 class Pool:
     """The addresses of an access point name: the gateway's own, with the network that UEs are in.
 
-    `device` is the TUN device where they leave the core; an IPv6 prefix has 64 bits, for each UE takes one of it.
+    `device` is the TUN device where they leave the core.  NextEPC advertises the IPv6 network to each UE as it is: it
+    must have 64 bits there.  Open5GS gives each UE 64 bits of it.
     """
 
     apn: str

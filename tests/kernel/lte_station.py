@@ -26,18 +26,20 @@ INACTIVE_S = 0.1
 PINGS, PING_S = 5, 0.3
 ENB = IPv4Address("127.0.1.3")
 INTERNET, IMS = Wanted("internet", 1, False), Wanted("ims", 1, True)
-ECHO_REPLY, ECHO_REQUEST, SO_BINDTODEVICE = 0, 8, 25
+SO_BINDTODEVICE = 25
+DEVICE = "lte"
+EEA0_EIA2, EEA2_EIA2 = b"\x80\x20", b"\xa0\x20"  # UE network capabilities
 E = TypeVar("E")
 
 
 class Phone:
     """A UE, and what it has told."""
 
-    def __init__(self, station: Station, imsi: str, aka: Aka, namespace: str, device: str) -> None:
-        self.station, self.ue = station, Ue(Subscriber(imsi), station.enb.settings.tai, aka)
+    def __init__(self, station: Station, subscriber: Subscriber, aka: Aka, namespace: str) -> None:
+        self.station, self.ue = station, Ue(subscriber, station.enb.settings.tai, aka)
         self.told: asyncio.Queue[UeEffect] = asyncio.Queue()
         self.also: Callable[[UeEffect], None] = lambda effect: None  # who else hears of it
-        station.add(self.ue, Seat(namespace, device))
+        station.add(self.ue, Seat(namespace, DEVICE))
 
     async def event(self, kind: type[E]) -> E:
         """The next one of this kind; those before it are forgotten."""
@@ -84,8 +86,9 @@ class Cell:
         settings = CellSettings(Tai("00101", tac), ENB)
         self.station = Station(settings, namespace, self._tell, self.faults.append)
 
-    def phone(self, imsi: str, aka: Aka, namespace: str, device: str = "lte") -> Phone:
-        phone = Phone(self.station, imsi, aka, namespace, device)
+    def phone(self, imsi: str, aka: Aka, namespace: str, capability: bytes = EEA0_EIA2) -> Phone:
+        """A UE that does not cipher, unless it is told to: what is said can be read in a capture."""
+        phone = Phone(self.station, Subscriber(imsi, capability=capability), aka, namespace)
         self._phones[phone.ue] = phone
         return phone
 
@@ -107,7 +110,7 @@ async def cell(namespace: str, mme: IPv4Address, tac: int = 1) -> AsyncIterator[
 
 
 async def ping(namespace: str, device: str | None, to: str) -> bool:
-    """Whether one of a few ICMP echoes is answered (RFC 792), sent through a device, or where the routes lead.
+    """Whether one of a few echoes is answered, sent through a device, or where the routes lead.
 
     NextEPC's SGW loses what comes for a UE before it has heard of the eNB's tunnel, some microseconds after the UE.
     """
@@ -118,22 +121,25 @@ async def ping(namespace: str, device: str | None, to: str) -> bool:
 
 
 def _ping(namespace: str, device: str | None, to: str, wait_s: float) -> bool:
+    v6 = ":" in to
+    request, reply, header = (128, 129, 0) if v6 else (8, 0, 20)  # RFC 4443, RFC 792
+    family, protocol = (socket.AF_INET6, socket.IPPROTO_ICMPV6) if v6 else (socket.AF_INET, socket.IPPROTO_ICMP)
     with place(namespace):
-        echo = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+        echo = socket.socket(family, socket.SOCK_RAW, protocol)
     with echo:
         if device:
             echo.setsockopt(socket.SOL_SOCKET, SO_BINDTODEVICE, device.encode())
         body = struct.pack(">HH", 77, 1) + b"handoff!"
-        total = sum(struct.unpack(">6H", body)) + (ECHO_REQUEST << 8)
+        total = sum(struct.unpack(">6H", body)) + (request << 8)  # of ICMPv6 the kernel makes the checksum
         total = (total & 0xFFFF) + (total >> 16)
-        echo.sendto(struct.pack(">BBH", ECHO_REQUEST, 0, ~total & 0xFFFF) + body, (to, 0))
+        echo.sendto(struct.pack(">BBH", request, 0, ~total & 0xFFFF) + body, (to, 0))
         deadline = time.monotonic() + wait_s
         while (left := deadline - time.monotonic()) > 0:
             echo.settimeout(left)
             try:
-                answer = echo.recv(2048)
+                answer = echo.recv(2048)[header:]
             except TimeoutError:
                 return False
-            if answer[20] == ECHO_REPLY and answer[24:] == body:
+            if answer[0] == reply and answer[4:] == body:
                 return True
     return False

@@ -6,13 +6,13 @@ import asyncio
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 from pathlib import Path
 from typing import Any
 
 import dissection
 import pytest
-from lte_station import IMS, INTERNET, Cell, Phone, cell, ping
+from lte_station import EEA2_EIA2, IMS, INTERNET, Cell, Phone, cell, ping
 from scripted_core import OPC, K, aka
 from stick_process import plan
 
@@ -27,6 +27,8 @@ from drivers.modem.usb import PortName
 from drivers.virtual.network import Cell as StickCell
 from drivers.virtual.ran.core_network import CoreNetwork
 from drivers.virtual.ran.effects import AttachRejected, BearerDown, ConnectRejected, Detached, Registered, Updated
+from drivers.virtual.ran.errors import CoreGone
+from drivers.virtual.ran.nas.elements import IPV4V6
 from drivers.virtual.ran.ue import State
 from testbed.measure.capture import Capture
 from testbed.rig.stick import make
@@ -36,20 +38,22 @@ CORE, PHONE = "test-core", "test-phone"
 MME, SGW = IPv4Address("127.0.1.1"), IPv4Address("127.0.1.2")
 IMSI, UNKNOWN = "001010123456789", "001010999999999"
 INTERNET_GATEWAY, IMS_GATEWAY, PCSCF = "10.45.0.1", "10.46.0.1", "10.46.0.1"
+IMS_GATEWAY_6 = PCSCF_6 = "fd46:0:0:1::1"
 SETTINGS = CoreSettings(
     pools=(
         Pool("internet", IPv4Interface(f"{INTERNET_GATEWAY}/24"), device="pgw-internet"),
-        Pool("ims", IPv4Interface(f"{IMS_GATEWAY}/24"), device="pgw-ims"),
+        Pool("ims", IPv4Interface(f"{IMS_GATEWAY}/24"), IPv6Interface(f"{IMS_GATEWAY_6}/64"), device="pgw-ims"),
     ),
     s1=MME,
     s1u=SGW,
-    pcscf=(IPv4Address(PCSCF),),
+    pcscf=(IPv4Address(PCSCF), IPv6Address(PCSCF_6)),
     dns=(IPv4Address(INTERNET_GATEWAY),),
 )
 SUBSCRIBER = SubscriberSettings(
-    IMSI, K.hex(), OPC.hex(), (PdnSubscription("internet"), PdnSubscription("ims", qci=5)), sqn=1 << 10
+    IMSI, K.hex(), OPC.hex(), (PdnSubscription("internet"), PdnSubscription("ims", "ipv4v6", qci=5)), sqn=1 << 10
 )
 READY_S = 60.0
+RA_S = 10.0  # router solicitations are 4 s apart, and a new address is checked for a second
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +128,7 @@ def test_a_ue_attaches_gets_its_pcscf_and_talks_through_gtp_u(core: NextEpc) -> 
         assert (internet.apn, str(internet.address.ipv4)[:8]) == ("internet", "10.45.0.")
         assert internet.pco.dns == (INTERNET_GATEWAY,)
         ims = await phone.connect(IMS)
-        assert (ims.apn, ims.qci, ims.pco.pcscf) == ("ims", 5, (PCSCF,))
+        assert (ims.apn, ims.qci, ims.pco.pcscf) == ("ims", 5, (PCSCF, PCSCF_6))
         assert await ping(PHONE, f"lte{internet.bearer}", INTERNET_GATEWAY)
         assert await ping(PHONE, f"lte{ims.bearer}", IMS_GATEWAY)
         assert (found.station.users.counts.down, found.station.users.counts.lost) == (2, 0)
@@ -135,6 +139,33 @@ def test_a_ue_attaches_gets_its_pcscf_and_talks_through_gtp_u(core: NextEpc) -> 
         assert phone.ue.state is State.DEREGISTERED
 
     under_a_cell(test)
+
+
+def test_with_both_families_the_prefix_comes_by_a_router_advertisement(core: NextEpc) -> None:
+    async def test(found: Cell) -> None:
+        phone = phone_of(found, sqn_ms=1 << 20)
+        await phone.attach()
+        up = await phone.connect(replace(IMS, pdn_type=IPV4V6))
+        assert up.address.ipv4 and up.address.interface_id and PCSCF_6 in up.pco.pcscf
+        device = f"lte{up.bearer}"
+        shown = ["ip", "-6", "address", "show", "dev", device, "scope", "global", "-tentative"]
+        async with asyncio.timeout(RA_S):
+            while "inet6 fd46:0:0:1:" not in NamespaceHost(PHONE).run(shown):
+                await asyncio.sleep(0.1)
+        assert await ping(PHONE, device, IMS_GATEWAY_6)
+        assert await ping(PHONE, device, IMS_GATEWAY)
+        await phone.detach()
+
+    under_a_cell(test)
+
+
+def test_a_cell_of_another_tracking_area_is_refused(core: NextEpc) -> None:
+    async def test() -> None:
+        with pytest.raises(CoreGone, match="S1 setup: the MME refuses: misc: unknown-PLMN"):
+            async with cell(CORE, MME, tac=99):
+                pass
+
+    asyncio.run(test())
 
 
 def test_idle_it_is_paged_and_wakes_up_to_send(core: NextEpc) -> None:
@@ -243,3 +274,21 @@ def test_tshark_finds_nothing_malformed_in_all_that(core: NextEpc, capture: Capt
     capture.stop(READY_S)
     rows = dissection.fields(capture.path, *names, only=f"{wrong} || (gtp && icmp)")
     assert {tuple(row) for row in rows} == {("", "", "0"), ("", "", "8")}
+    said = {one for (row,) in dissection.fields(capture.path, "nas_eps.nas_msg_esm_type") for one in row.split(",")}
+    assert {"0xc1", "0xc2", "0xd9", "0xda", "0xd1", "0xd2"} <= said, "ESM messages are read, for they are not ciphered"
+
+
+def test_ciphered_with_eea2_it_is_the_same(core: NextEpc) -> None:
+    """Last, and not in the capture: tshark takes some of what it cannot decipher for plain, and calls it malformed."""
+
+    async def test(found: Cell) -> None:
+        phone = found.phone(IMSI, aka(sqn_ms=1 << 33), PHONE, EEA2_EIA2)
+        await phone.attach()
+        assert (await phone.connect(IMS)).pco.pcscf == (PCSCF, PCSCF_6)
+        await phone.idle()
+        phone.ue.update(phone.station.now)
+        phone.station.settle()
+        await phone.event(Updated)
+        await phone.detach()
+
+    under_a_cell(test)

@@ -21,10 +21,10 @@ from drivers.virtual.ran.effects import (
 from drivers.virtual.ran.nas import emm
 from drivers.virtual.ran.nas.elements import IDENTITY_IMSI, EpsIdentity, Guti, Identity, Tai
 from drivers.virtual.ran.nas.message import Esm, encode
-from drivers.virtual.ran.sessions import Sessions
+from drivers.virtual.ran.sessions import Sessions, Wanted
 from drivers.virtual.ran.timers import Timers
 
-T3410_S, T3417_S, T3421_S, T3430_S = 15.0, 5.0, 5.0, 15.0  # table 10.2.1
+T3410_S, T3417_S, T3421_S, T3430_S, T3440_S = 15.0, 5.0, 5.0, 15.0, 10.0  # table 10.2.1
 DETACH_TRIES = 5
 # Causes after which the GUTI and its keys are worth nothing any more (5.5.1.2.5, 5.5.3.2.5, 5.6.1.5)
 FORGETS_IDENTITY = frozenset({3, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 40})
@@ -55,6 +55,7 @@ class Mobility:
         self._sessions = Sessions(self._timers, self._send_esm, self._effects.append)
         self._after_service: list[Callable[[float], object]] = []
         self._periodic_s: int | None = None
+        self._attach_next: Wanted | None = None
 
     # Time and effects
 

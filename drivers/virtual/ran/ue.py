@@ -21,6 +21,7 @@ from drivers.virtual.ran.mobility import (
     FORGETS_IDENTITY,
     T3410_S,
     T3430_S,
+    T3440_S,
     Mobility,
     State,
 )
@@ -37,8 +38,19 @@ class Ue(Mobility):
     # What its user wants
 
     def attach(self, wanted: Wanted, now: float) -> None:
-        """Register, with a first PDN connection (5.5.1.2)."""
+        """Register, with a first PDN connection (5.5.1.2).
+
+        What is left of the last registration's connection is about to be released by the network, and waited for.
+        """
         self._must_be("attach", State.DEREGISTERED)
+        if self.connected:
+            self._attach_next = wanted
+            self._timers.start("T3440", now, T3440_S, lambda then: self._attach(wanted, then))
+        else:
+            self._attach(wanted, now)
+
+    def _attach(self, wanted: Wanted, now: float) -> None:
+        self._attach_next = None
         self._sessions.end_all()
         request = emm.AttachRequest(
             emm.EPS_ATTACH, self._common.key_set, self._identity(), self.subscriber.capability,
@@ -50,6 +62,8 @@ class Ue(Mobility):
 
     def detach(self, now: float, *, switch_off: bool = False) -> None:
         """Leave the network (5.5.2.2); it is told, and waited for unless the UE is switched off."""
+        self._attach_next = None
+        self._timers.stop("T3440")
         if self.state is State.DEREGISTERED:
             return
         self._after_service.clear()
@@ -116,7 +130,10 @@ class Ue(Mobility):
             ended(now)
         elif self.state is State.DETACHING:
             self._deregistered(Detached())
-        if self.state is State.REGISTERED and self._periodic_s:
+        if self._attach_next:
+            self._timers.stop("T3440")
+            self._attach(self._attach_next, now)
+        elif self.state is State.REGISTERED and self._periodic_s:
             self._timers.start("T3412", now, self._periodic_s, lambda then: self.update(then, periodic=True))
 
     def paged(self, s_tmsi: tuple[int, int], now: float) -> None:

@@ -18,7 +18,7 @@ from drivers.virtual.ran.effects import (
     Updated,
     Uplink,
 )
-from drivers.virtual.ran.mobility import DETACH_TRIES, T3410_S, T3417_S, T3421_S, State
+from drivers.virtual.ran.mobility import DETACH_TRIES, T3410_S, T3417_S, T3421_S, T3440_S, State
 from drivers.virtual.ran.nas import emm
 from drivers.virtual.ran.nas.elements import EpsIdentity, Identity, Timer
 from drivers.virtual.ran.nas.message import decode_esm, encode
@@ -150,6 +150,23 @@ def test_the_ue_detaches_and_asks_again_until_it_is_answered() -> None:
         assert pair.pass_time(T3421_S) == [request]
     pair.give(pair.core.seal(encode(emm.DetachAccept())))
     assert pair.effects[-2:] == [BearerDown(5, False), Detached()]
+
+
+@pytest.mark.parametrize("released", [True, False])
+def test_the_next_attach_waits_until_the_network_has_released_the_connection(released: bool) -> None:
+    pair = Pair()
+    pair.attach()
+    pair.ue.detach(pair.now)
+    pair.settle()
+    pair.give(pair.core.seal(encode(emm.DetachAccept())))
+    pair.ue.attach(INTERNET, pair.now)
+    assert pair.settle() == []
+    if released:
+        pair.ue.connection_released(pair.now)
+    else:
+        pair.pass_time(T3440_S)
+    assert pair.ue.state is State.ATTACHING
+    assert pair.effects[-1] == Detached()
 
 
 def test_a_ue_that_is_switched_off_waits_for_nobody() -> None:
