@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from wifi_rig import CREDENTIALS, MACS, WifiRig, missing, rcdat_on, rssi_dbm, wifi_rig, within
+from wifi_rig import CREDENTIALS, MACS, WifiRig, missing, rcdat_on, rssi_dbm, wifi_rig, wired_side, within
 
 from drivers.host.local import LocalHost, NamespaceHost
 from drivers.rf import player
@@ -248,6 +248,27 @@ def test_a_fast_transition_and_one_that_the_access_point_asks_for(rig: WifiRig) 
                 pass
 
     asyncio.run(scene())
+
+
+def test_a_fast_transition_with_sae_fetches_its_key_over_the_wired_side(rig: WifiRig) -> None:
+    domain = {"fast_transition": FastTransition("a1b2", "0123456789abcdef" * 4), "credentials": WPA3}
+
+    async def scene(bridge: str) -> None:
+        async with (
+            on_air(rig, bridge=bridge, **domain),
+            on_air(rig, "ap2", bridge=bridge, **domain),
+            station(rig) as (ue, _),
+        ):
+            await ue.connect(WPA3, bssid=MACS["ap1"])
+            await ue.scan()
+            await asyncio.sleep(3)  # hostapd drops what the other one says in its first second
+            for name in ("ap2", "ap1"):
+                await ue.roam(MACS[name])
+                status = await ue.status()
+                assert (status.bssid, status.key_management) == (MACS[name], "FT-SAE")
+
+    with wired_side() as bridge:
+        asyncio.run(scene(bridge))
 
 
 def test_channels_change_where_the_radio_may_and_are_refused_where_not(rig: WifiRig) -> None:

@@ -107,6 +107,25 @@ def in_namespace(name: str, *argv: str) -> str:
     return LocalHost().run(netns.argv(name, list(argv)))
 
 
+@contextmanager
+def wired_side() -> Iterator[str]:
+    """A cable between both access points, and a bridge at each end; yields the bridges' name."""
+    ends = (("ap1", "wire1"), ("ap2", "wire2"))
+    far = ["peer", "name", "wire2", "netns", "ap2"]
+    LocalHost().run(["ip", "link", "add", "name", "wire1", "netns", "ap1", "type", "veth", *far])
+    try:
+        for name, wire in ends:
+            in_namespace(name, "ip", "link", "add", "name", "br0", "type", "bridge", "forward_delay", "0")
+            for device in ("br0", wire):
+                in_namespace(name, "ip", "link", "set", "dev", device, "up")
+            in_namespace(name, "ip", "link", "set", "dev", wire, "master", "br0")
+        yield "br0"
+    finally:
+        in_namespace("ap1", "ip", "link", "delete", "dev", "wire1")
+        for name, _ in ends:
+            in_namespace(name, "ip", "link", "delete", "dev", "br0")
+
+
 def rssi_dbm() -> int:
     """The access point's signal as iw has it, in the UE's namespace."""
     told = re.search(r"signal: (-?\d+)", in_namespace("ue", "iw", "dev", "wl-ue", "link"))
