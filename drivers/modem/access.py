@@ -94,6 +94,12 @@ class ModemAccess:
         """Whether we are attached and nothing has been lost since."""
         return self._attached
 
+    async def signal_dbm(self) -> float | None:
+        """The RSRP that the modem measures (RSSI where it tells none), attached or not; None where there is none."""
+        if not self.is_there:
+            return None
+        return (await self.modem.signal()).strength_dbm
+
     @property
     def card(self) -> CardAka:
         """The card in it, for authentication; of use while the modem is there."""

@@ -164,10 +164,10 @@ def fitting_topology(scenario: AnyScenario, name: str | None, clock: Clock) -> P
         refuse_simulated(topology)
     plan = make_plan(topology)
     scenario.fit(plan)
-    if plan.modems:
-        from testbed.rig.kernel.choose import require_usb
+    if plan.modems or plan.wifis:
+        from testbed.rig.kernel.choose import require_radios
 
-        require_usb()
+        require_radios(usb=bool(plan.modems), wifi=bool(plan.wifis))
     return path.resolve()
 
 

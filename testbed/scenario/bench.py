@@ -63,6 +63,7 @@ class Bench:
         self._last_access: dict[str, str] = {}
         self._events: list[dict[str, Any]] = []
         self._begun = asyncio.get_running_loop().time()
+        self.followed_since = 0  # events before a policy was followed
         self._since = 0  # the first event since the last step that did something
         self._news = asyncio.Event()
 
@@ -74,8 +75,13 @@ class Bench:
             for call in self.calls.values():
                 if call.call_id == event["was"]:
                     call.call_id = event["call_id"]
-        self._events.append(event)
+        self._events.append({**event, "at_s": asyncio.get_running_loop().time()})
         self._news.set()
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """All that the UEs have said by themselves, each with the time when it was heard (`at_s`)."""
+        return self._events
 
     def acting(self) -> None:
         """A step begins that does something."""

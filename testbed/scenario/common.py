@@ -84,6 +84,9 @@ class Common(Strict):
         if self.far_end != FAR and self.far_end not in plan.servers:
             mend = f"write far_end: {FAR}, or the name of a server of role peer"
             raise UsageError(f"there is no server `{self.far_end}`", where=f"topology {plan.topology}", mend=mend)
+        if self.ip == 6 and plan.wifis:
+            what = f"access `{plan.wifis[0].name}` is Wi-Fi, whose DHCP gives IPv4 addresses alone"
+            raise UsageError(what, where=f"topology {plan.topology}", mend="use --ip 4, or another topology")
 
     def far_addresses(self, plan: Plan) -> tuple[str, ...]:
         """Those of the far end."""

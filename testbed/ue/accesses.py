@@ -52,8 +52,10 @@ class Accesses:
             await station.stop()
 
     async def attach(self, name: str) -> None:
-        """Get on an access network."""
+        """Get on an access network, unless we are on it and it is whole."""
         setup = self.known(name)
+        if self.has_carrier(name):
+            return
         given = tuple(await self._access(name).attach())
         if not {each.address for each in given} <= {each.address for each in setup.addresses}:
             got, wanted = (", ".join(each.address for each in some) for some in (given, setup.addresses))
@@ -68,6 +70,20 @@ class Accesses:
     def has_carrier(self, name: str) -> bool:
         """Whether an access that we are on still carries anything, as far as we have been told."""
         return self._access(name).carrier
+
+    async def signal_dbm(self, name: str) -> float | None:
+        """What is received of an access by radio, attached or not; None where that is nothing."""
+        access = self._access(name)
+        if isinstance(access, WiredAccess):
+            raise UsageError(f"access {name} has no signal", where=self._where)
+        if access.carrier or name not in self._wifis:
+            return await access.signal_dbm()
+        _, station, _ = self._wifis[name]
+        wifi = self.known(name).wifi
+        assert wifi is not None
+        if not station.running:
+            await station.start()
+        return max((each.signal_dbm for each in await station.scan() if each.ssid == wifi.ssid), default=None)
 
     def known(self, name: str) -> AccessSetup:
         """What is known of an access.  Raises UsageError when there is none of this name."""

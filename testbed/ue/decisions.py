@@ -9,7 +9,7 @@ from enum import Enum
 class What(Enum):
     """The kinds of decision."""
 
-    PREPARE = "prepare"  # get on that access and register there; sessions stay where they are
+    PREPARE = "prepare"  # get on that access; registrations and sessions stay where they are
     MAKE_BEFORE_BREAK = "make-before-break"  # move now, while the old access still works
     BREAK_BEFORE_MAKE = "break-before-make"  # move now; the old access is gone
     COME_BACK = "come-back"  # move to the access that is preferred, while the old one still works
@@ -62,7 +62,7 @@ class MediaSilence:
 
 @dataclass(frozen=True)
 class Ready:
-    """An access that was to be prepared is attached and registered."""
+    """An access that was to be prepared is attached."""
 
     access: str
 

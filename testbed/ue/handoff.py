@@ -59,9 +59,9 @@ class Handoff:
             raise ProductFailure("no handoff was armed", where="UE")
         return await asyncio.shield(self._done)  # who waits may give up; the handoff does not
 
-    async def now(self, old: str, order: HandoffOrder) -> dict[str, Any]:
-        """Move while the old access still works (make before break); it stays attached, its connection inactive."""
-        return await self._hand_over(old, order, broken=False)
+    async def go(self, old: str, order: HandoffOrder, *, broken: bool = False) -> dict[str, Any]:
+        """Move now.  Where the old access is not broken it stays attached, its connection inactive."""
+        return await self._hand_over(old, order, broken=broken)
 
     def _on_access_event(self, event: AccessEvent) -> None:
         if event.what == "signal-low":

@@ -14,9 +14,11 @@ from testbed.errors import UsageError
 from testbed.ue.answers import told
 from testbed.ue.connection import ImsConnection, Move
 from testbed.ue.equipment import UserEquipment
+from testbed.ue.following import Follower
 from testbed.ue.handmade import HandMade
 from testbed.ue.handoff import Handoff
 from testbed.ue.incoming import Answering
+from testbed.ue.policy import Policy
 from testbed.ue.session import Session
 from testbed.ue.setup import HandoffOrder, UeSetup
 
@@ -30,8 +32,10 @@ class Orders:
     def __init__(self, say: Callable[[str, dict[str, Any]], None]) -> None:
         self._say = say
         self._parts: tuple[UserEquipment, Handoff, HandMade] | None = None
+        self._follower: Follower | None = None
 
     async def stop(self) -> None:
+        self._unfollow()
         if self._parts is not None:
             await self.ue.stop()
 
@@ -65,6 +69,23 @@ class Orders:
 
     async def do_give_up_context(self, access: str) -> None:
         await self.ue.accesses.modem(access).give_up_context()
+
+    async def do_follow(self, policy: dict[str, Any], serving: str) -> None:
+        """Hand over by itself from now on, as a policy says."""
+        self._unfollow()
+        self._follower = Follower(self.ue, self.handoff, Policy.from_data(policy), serving)
+        self._follower.begin()
+
+    async def do_unfollow(self) -> Result:
+        """Stay where it is from now on."""
+        follower = self._unfollow()
+        return {"serving": follower.serving, "moves": follower.moves} if follower else {}
+
+    def _unfollow(self) -> Follower | None:
+        follower, self._follower = self._follower, None
+        if follower is not None:
+            follower.end()
+        return follower
 
     # Registration
 
@@ -168,7 +189,7 @@ class Orders:
         return await self.handoff.wait()
 
     async def do_handoff(self, old: str, order: dict[str, Any]) -> Result:
-        return await self.handoff.now(old, HandoffOrder(**order))
+        return await self.handoff.go(old, HandoffOrder(**order))
 
     # What is seen
 

@@ -149,3 +149,21 @@ def test_help_answers_at_once() -> None:
         return min(times)
 
     assert fastest([sys.executable, "-P", "-m", "testbed.cli.main", "--help"]) < 0.3
+
+
+NEEDS = [({"usb": True, "wifi": False}, "USB gadgets"), ({"usb": False, "wifi": True}, "hwsim")]
+
+
+@pytest.mark.parametrize(("needs", "what"), NEEDS)
+def test_virtual_radios_want_the_rig_kernel_or_modules(
+    monkeypatch: pytest.MonkeyPatch, needs: dict[str, bool], what: str
+) -> None:
+    rig = uml.Build("rig", Path("linux"), "6.12")
+    monkeypatch.setattr(uml, "best", lambda: rig)
+    choose.require_radios(**needs)
+    monkeypatch.setattr(uml, "best", lambda: uml.Build("debian", Path("linux"), "6.1"))
+    monkeypatch.setattr(Path, "is_dir", lambda path: False)
+    with pytest.raises(RigError, match=what) as raised:
+        choose.require_radios(**needs)
+    assert "testbed kernel build" in str(raised.value.mend)
+    choose.require_radios(usb=False, wifi=False)

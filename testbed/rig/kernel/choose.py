@@ -64,15 +64,18 @@ def current_clock() -> Clock:
     return "simulated" if os.environ.get(CLOCK) == "simulated" else "real"
 
 
-def require_usb() -> None:
-    """Raises RigError where no virtual stick can be plugged in: neither into this kernel nor into that of a guest."""
-    here = Path("/sys/class/udc")
-    if any(here.iterdir()) if here.is_dir() else False:
-        return
+def require_radios(*, usb: bool, wifi: bool) -> None:
+    """Raises RigError where the virtual radios of a topology can be had neither on this kernel nor in a guest's."""
     build = uml.best() if current() == "host" else None
-    if build is None or build.name != "rig":
+    if build is not None and build.name == "rig":
+        return
+    controllers = Path("/sys/class/udc")
+    if usb and not (controllers.is_dir() and any(controllers.iterdir())):
         mend = "testbed kernel build (some minutes, once); on a kernel of your own: modprobe dummy_hcd libcomposite"
         raise RigError("a virtual stick needs a kernel with USB gadgets", where="this topology's modem", mend=mend)
+    if wifi and not Path("/sys/module/mac80211_hwsim").is_dir() and not Path("/sys/class/mac80211_hwsim").is_dir():
+        mend = "testbed kernel build (some minutes, once); on a kernel of your own: modprobe mac80211_hwsim radios=0"
+        raise RigError("virtual radios need a kernel with mac80211_hwsim", where="this topology's Wi-Fi", mend=mend)
 
 
 def choose(wanted: str = "auto", clock: Clock = "real") -> Choice:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import ConfigDict, Discriminator, Field, RootModel, Tag
 
-from testbed.scenario.language import breaking, calling, expecting, idling, judging, registering, waiting
+from testbed.scenario.language import breaking, calling, expecting, following, idling, judging, registering, waiting
 from testbed.scenario.language.verb import Verb
 from testbed.topology.faults import Complaint, KeyPath
 from testbed.topology.model import Strict
@@ -114,6 +114,8 @@ class Step(Strict):
     restore: breaking.Restore | None = None
     blackhole: breaking.Blackhole | None = None
     fade: breaking.Fade | None = None
+    follow: following.Follow | None = None
+    unfollow: following.Unfollow | None = None
     clear: breaking.Clear | None = None
     core: breaking.CoreStep | None = None
     wait: waiting.Wait | None = None
