@@ -21,10 +21,12 @@ from drivers.virtual.air import Rate
 NETLINK_GENERIC, GENL_ID_CTRL, CTRL_CMD_GETFAMILY = 16, 0x10, 3
 CTRL_ATTR_FAMILY_ID, CTRL_ATTR_FAMILY_NAME = 1, 2
 REGISTER, FRAME, TX_INFO_FRAME, NEW_RADIO, DEL_RADIO, ADD_MAC_ADDR, DEL_MAC_ADDR = 1, 2, 3, 4, 5, 7, 8
-ATTR_RECEIVER, ATTR_TRANSMITTER, ATTR_FRAME, ATTR_FLAGS, ATTR_RX_RATE, ATTR_SIGNAL, ATTR_TX_INFO, ATTR_COOKIE = range(
-    1, 9
-)
-ATTR_CHANNELS, ATTR_RADIO_NAME, ATTR_FREQ, ATTR_TX_INFO_FLAGS, ATTR_PERM_ADDR = 9, 17, 19, 21, 22
+ATTR_RECEIVER, ATTR_TRANSMITTER, ATTR_FRAME, ATTR_FLAGS = 1, 2, 3, 4
+ATTR_RX_RATE, ATTR_SIGNAL, ATTR_TX_INFO, ATTR_COOKIE = 5, 6, 7, 8
+ATTR_CHANNELS, ATTR_REG_CUSTOM_REG, ATTR_RADIO_NAME = 9, 12, 17
+ATTR_FREQ, ATTR_TX_INFO_FLAGS, ATTR_PERM_ADDR = 19, 21, 22
+# The first of the family's sets of rules: channels 1 to 11, 14, 36 to 48 and 149 to 165, none only to listen on.
+OWN_RULES = 0
 CTL_REQ_TX_STATUS, CTL_NO_ACK, STAT_ACK = 1, 2, 4
 RC_MCS, RC_VHT_MCS = 1 << 3, 1 << 8
 RATES = 4  # IEEE80211_TX_MAX_RATES
@@ -84,9 +86,14 @@ class Hwsim(Netlink):
         return self
 
     def new_radio(self, name: str, address: bytes) -> None:
-        """A radio, its phy named so, with this hardware address and one channel at a time; down, in this namespace."""
+        """A radio, its phy named so, with this hardware address and one channel at a time; down, in this namespace.
+
+        It brings rules of its own: those of the world forbid all of 5 GHz to access points.
+        """
         given = attribute(ATTR_RADIO_NAME, name.encode()) + attribute(ATTR_PERM_ADDR, address)
-        self._call(NEW_RADIO, given + attribute(ATTR_CHANNELS, struct.pack("I", 1)), f"radio {name}")
+        given += attribute(ATTR_CHANNELS, struct.pack("I", 1))
+        given += attribute(ATTR_REG_CUSTOM_REG, struct.pack("I", OWN_RULES))
+        self._call(NEW_RADIO, given, f"radio {name}")
 
     def remove_radio(self, name: str) -> bool:
         """Take a radio of this namespace away; False when there is none."""

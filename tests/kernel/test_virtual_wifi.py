@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -65,9 +65,11 @@ async def on_air(rig: WifiRig, name: str = "ap1", **more: Any) -> AsyncIterator[
 
 
 @asynccontextmanager
-async def station(rig: WifiRig) -> AsyncIterator[tuple[Station, asyncio.Queue[events.Event]]]:
+async def station(
+    rig: WifiRig, channels: Sequence[int] = (1, 6)
+) -> AsyncIterator[tuple[Station, asyncio.Queue[events.Event]]]:
     """A station, and what happens to it."""
-    one, told = rig.station(), asyncio.Queue[events.Event]()
+    one, told = rig.station(channels), asyncio.Queue[events.Event]()
     one.watch(told.put_nowait)
     await one.start()
     try:
@@ -273,12 +275,12 @@ def test_a_fast_transition_with_sae_fetches_its_key_over_the_wired_side(rig: Wif
 
 def test_channels_change_where_the_radio_may_and_are_refused_where_not(rig: WifiRig) -> None:
     async def scene() -> None:
-        with pytest.raises(ChannelNotAllowed, match=r"cannot use channel 14: Frequency 2484 .* not allowed"):
-            await rig.access_point(channel=14).start()
+        with pytest.raises(ChannelNotAllowed, match=r"cannot use channel 13: .* not"):
+            await rig.access_point(channel=13).start()
         async with on_air(rig) as access_point, station(rig) as (ue, told):
             await ue.connect(CREDENTIALS)
-            with pytest.raises(ChannelNotAllowed, match="cannot go to channel 14"):
-                await access_point.set_channel(14)
+            with pytest.raises(ChannelNotAllowed, match="cannot go to channel 13"):
+                await access_point.set_channel(13)
             with pytest.raises(BadConfiguration, match="stays in its band"):
                 await access_point.set_channel(36)
             heard = asyncio.Queue[events.Event]()
@@ -287,6 +289,17 @@ def test_channels_change_where_the_radio_may_and_are_refused_where_not(rig: Wifi
             assert (await within(SEEN_S, heard, events.ChannelChanged)).frequency_mhz == 2437
             assert await access_point.channel() == 6
             assert (await within(SEEN_S, told, events.ChannelChanged)).frequency_mhz == 2437
+
+    asyncio.run(scene())
+
+
+def test_an_access_point_at_5_ghz(rig: WifiRig) -> None:
+    async def scene() -> None:
+        async with on_air(rig, channel=36) as access_point, station(rig, [36]) as (ue, _):
+            await ue.connect(CREDENTIALS)
+            assert (await ue.status()).frequency_mhz == 5180
+            await attenuations_move_the_signal(rig.lever().set_attenuation_db)
+            assert await access_point.channel() == 36
 
     asyncio.run(scene())
 

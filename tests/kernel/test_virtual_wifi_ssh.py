@@ -82,7 +82,7 @@ def test_all_that_it_does_is_done_by_ssh(rig: WifiRig, server: SshServer) -> Non
             await one.deauthenticate(MACS["ue"])
             await within(SEEN_S, told, events.Disconnected)
             with pytest.raises(ChannelNotAllowed):
-                await one.set_channel(14)
+                await one.set_channel(13)
             await asyncio.to_thread(one.set_power_dbm, 7)
             assert await asyncio.to_thread(one.power_dbm) == 7
             await one.disable()

@@ -9,7 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,8 +47,8 @@ class WifiRig:
         log = self.folder / f"{name}.log"
         return HostapdAccessPoint(name, NamespaceHost(name), f"wl-{name}", ApConfiguration(**given), folder, log)
 
-    def station(self) -> Station:
-        return Station(NamespaceHost("ue"), "wl-ue", self.folder, self.folder / "wpa.log", [1, 6])
+    def station(self, channels: Sequence[int] = (1, 6)) -> Station:
+        return Station(NamespaceHost("ue"), "wl-ue", self.folder, self.folder / "wpa.log", channels)
 
     def lever(self, name: str = "ap1") -> RemoteAttenuator:
         return self.medium.attenuator([(name, "ue")])
