@@ -64,6 +64,34 @@ async def record_scenario(
     return run.context()
 
 
+class Undone:
+    """What is undone at the end of a run, in one line; what a dead run had left is told line by line before."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell, self._kept, self._at_the_end = tell, list[str](), False
+
+    def told(self, text: str) -> None:
+        if self._at_the_end:
+            self._kept.append(text)
+        else:
+            self._tell(text)
+
+    @contextmanager
+    def beginning_at_the_end(self) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            self._at_the_end = True
+
+    @contextmanager
+    def summed(self) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            if self._kept:
+                self._tell(f"everything that was made is undone ({len(self._kept)} things)")
+
+
 class Run:
     """One scenario on a site; `recorded` is what it knows at the end."""
 
@@ -84,7 +112,8 @@ class Run:
     async def carry_out(self) -> None:
         """Everything from bring-up to tear-down, on a site of its own."""
         rig, core = self.site.rig, self.site.core
-        with self._judged(), rig.hold(lambda text: self._note("rig", text), self.folder.id):
+        undone = Undone(lambda text: self._note("rig", text))
+        with self._judged(), undone.summed(), rig.hold(undone.told, self.folder.id), undone.beginning_at_the_end():
             with self.stage("rig", f"{len(self.plan.namespaces)} namespaces, cables and links"):
                 rig.bring_up(lambda text: self._note("rig", text))
             async with AsyncExitStack() as undo:
