@@ -39,6 +39,15 @@ class Sample:
     kept: Mapping[str, int] = field(default_factory=dict)  # sessions, subscriptions, ...: how many its program has
 
 
+def weighed_after(handoffs: int) -> tuple[int, ...]:
+    """After which two of so many handoffs back and forth everything is weighed; none where they are too few.
+
+    Both times the call is where it began, and at the first everything has been filled that fills at first.
+    """
+    first, last = max(2, 2 * (handoffs // 8)), handoffs - handoffs % 2
+    return (first, last) if first < last else ()
+
+
 async def everything(rig: Rig, ues: Mapping[str, UeHandle], core: Core, since_s: float) -> dict[str, Sample]:
     """All of a run that may not grow, `since_s` seconds after it began to make transactions."""
     kept = {name: dict((await ue.order("state"))["alive"]) for name, ue in ues.items()}

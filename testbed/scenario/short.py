@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 
 from testbed.scenario.common import FAR, MOVING
-from testbed.scenario.growth import Sample, everything, grown, tell
+from testbed.scenario.growth import Sample, everything, grown, tell, weighed_after
 from testbed.scenario.levers import Markers, break_access, mend_access
 from testbed.scenario.model import Scenario
 from testbed.scenario.parties import handoff_order
@@ -57,22 +57,22 @@ class ShortForm:
         """As many as the scenario says, back and forth; over many of them nothing may grow."""
         old, new = self._scenario.old_access(self._site.plan), self._scenario.new_access(self._site.plan)
         total = self._scenario.handoffs
-        warm = max(2, 2 * (total // 8))  # back where it began, and everything has been filled that fills at first
+        weighings = weighed_after(total)
         begun = time.monotonic()
-        before: dict[str, Sample] = {}
+        weighed: list[dict[str, Sample]] = []
         for number in range(1, total + 1):
             await self._handoff(old, new)
             if number < total:
                 await mend_access(self._site.rig, self._ues[MOVING], old, self._scenario.trigger)
             old, new = new, old
-            if number == warm < total:
-                before = await self._everything(begun)
+            if number in weighings:
+                weighed.append(await self._everything(begun))
             if number % 100 == 0:
                 self._told(Progress("hangup", "note", f"{number} of {total} handoffs"))
-        if before:
-            after = await self._everything(begun)
-            self._recorded.notes += [f"handoff {warm} to {total}, {line}" for line in tell(before, after)]
-            self._recorded.failures += grown(before, after)
+        if weighed:
+            first, last = weighings
+            self._recorded.notes += [f"handoff {first} to {last}, {line}" for line in tell(*weighed)]
+            self._recorded.failures += grown(*weighed)
 
     async def _everything(self, begun: float) -> dict[str, Sample]:
         """What may not grow."""

@@ -1,8 +1,20 @@
 """What counts as growth over many handoffs."""
 
-from testbed.scenario.growth import Sample, grown, tell
+import pytest
+
+from testbed.scenario.growth import Sample, grown, tell, weighed_after
 
 BEFORE = {"ue": Sample(4, 30, 34_000), "scscf": Sample(0, 87, 60_000)}
+
+
+@pytest.mark.parametrize(
+    ("handoffs", "weighed"),
+    [(1, ()), (2, ()), (3, ()), (4, (2, 4)), (5, (2, 4)), (20, (4, 20)), (21, (4, 20)), (1000, (250, 1000))],
+)
+def test_everything_is_weighed_twice_where_the_call_is_back_where_it_began(
+    handoffs: int, weighed: tuple[int, ...]
+) -> None:
+    assert weighed_after(handoffs) == weighed
 
 
 def test_what_stays_as_it_was_has_not_grown() -> None:
