@@ -23,7 +23,7 @@ CTRL_ATTR_FAMILY_ID, CTRL_ATTR_FAMILY_NAME = 1, 2
 REGISTER, FRAME, TX_INFO_FRAME, NEW_RADIO, DEL_RADIO, ADD_MAC_ADDR, DEL_MAC_ADDR = 1, 2, 3, 4, 5, 7, 8
 ATTR_RECEIVER, ATTR_TRANSMITTER, ATTR_FRAME, ATTR_FLAGS = 1, 2, 3, 4
 ATTR_RX_RATE, ATTR_SIGNAL, ATTR_TX_INFO, ATTR_COOKIE = 5, 6, 7, 8
-ATTR_CHANNELS, ATTR_REG_CUSTOM_REG, ATTR_RADIO_NAME = 9, 12, 17
+ATTR_CHANNELS, ATTR_RADIO_ID, ATTR_REG_CUSTOM_REG, ATTR_RADIO_NAME = 9, 10, 12, 17
 ATTR_FREQ, ATTR_TX_INFO_FLAGS, ATTR_PERM_ADDR = 19, 21, 22
 # The first of the family's sets of rules: channels 1 to 11, 14, 36 to 48 and 149 to 165, none only to listen on.
 OWN_RULES = 0
@@ -75,6 +75,7 @@ class Hwsim(Netlink):
     def __init__(self) -> None:
         super().__init__(NETLINK_GENERIC, "mac80211_hwsim")
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
+        self._number = 0
         self._waiting: deque[tuple[int, bytes]] = deque()
         try:
             self._family = self._resolved()
@@ -85,20 +86,24 @@ class Hwsim(Netlink):
     def __enter__(self) -> Self:
         return self
 
-    def new_radio(self, name: str, address: bytes) -> None:
+    def new_radio(self, name: str, address: bytes) -> int:
         """A radio, its phy named so, with this hardware address and one channel at a time; down, in this namespace.
 
-        It brings rules of its own: those of the world forbid all of 5 GHz to access points.
+        It brings rules of its own: those of the world forbid all of 5 GHz to access points.  Returns its number.  Where
+        the name is taken the kernel calls it something else and says nothing.
         """
         given = attribute(ATTR_RADIO_NAME, name.encode()) + attribute(ATTR_PERM_ADDR, address)
         given += attribute(ATTR_CHANNELS, struct.pack("I", 1))
         given += attribute(ATTR_REG_CUSTOM_REG, struct.pack("I", OWN_RULES))
         self._call(NEW_RADIO, given, f"radio {name}")
+        return self._number
 
-    def remove_radio(self, name: str) -> bool:
-        """Take a radio of this namespace away; False when there is none."""
+    def remove_radio(self, which: str | int) -> bool:
+        """Take a radio of this namespace away, by its name or number; False when there is none."""
+        given = struct.pack("I", which) if isinstance(which, int) else which.encode() + b"\0"
+        kind = ATTR_RADIO_ID if isinstance(which, int) else ATTR_RADIO_NAME
         try:
-            self._call(DEL_RADIO, attribute(ATTR_RADIO_NAME, name.encode() + b"\0"), f"removal of radio {name}")
+            self._call(DEL_RADIO, attribute(kind, given), f"removal of radio {which}")
         except DriverError as error:
             if "No such device" in error.what:
                 return False
@@ -173,7 +178,8 @@ class Hwsim(Netlink):
                 return told
 
     def _judge(self, payload: bytes, what: str, fine: tuple[int, ...], mend: str | None) -> None:
-        if struct.unpack_from("i", payload)[0] <= 0:  # above: the number of the new radio
+        self._number = struct.unpack_from("i", payload)[0]
+        if self._number <= 0:  # above: the number of the new radio
             super()._judge(payload, what, fine, mend)
 
     def _call(self, command: int, given: bytes, what: str, *, mend: str | None = None) -> None:

@@ -7,14 +7,17 @@ that namespace goes the kernel brings it back here.
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 from drivers.errors import DriverError
+from drivers.host import netns
 from drivers.host.local import LocalHost
 from drivers.link.interfaces import NAME_LENGTH
 from drivers.virtual.hwsim import Hwsim
 
 PHYS = Path("/sys/class/ieee80211")
+BACK_S, LOOK_S = 0.5, 0.01  # the kernel brings radios back a moment after their namespace is gone, and tells nobody
 
 
 def make(name: str, address: bytes, namespace: str, device: str) -> None:
@@ -25,24 +28,27 @@ def make(name: str, address: bytes, namespace: str, device: str) -> None:
     where = f"virtual radio {name}"
     if len(device) > NAME_LENGTH:
         raise DriverError(f"the name {device} has more than {NAME_LENGTH} letters", where=where)
-    if (PHYS / name).exists():
-        raise DriverError("exists already", where=where, mend="run `testbed clean`")
     host = LocalHost()
     with Hwsim() as hwsim:
-        hwsim.new_radio(name, address)
+        number = hwsim.new_radio(name, address)
         try:
+            if not (PHYS / name).exists():
+                raise DriverError("exists already", where=where, mend="run `testbed clean`")
             first = next((PHYS / name / "device" / "net").iterdir()).name
             host.run(["ip", "link", "set", "dev", first, "name", device])
             host.run(["iw", "phy", name, "set", "netns", "name", namespace])
         except BaseException:
-            hwsim.remove_radio(name)
+            hwsim.remove_radio(number)
             raise
 
 
 def remove(name: str, namespace: str) -> bool:
     """Take a radio away, wherever it is: in its namespace, or here; True when there was one."""
-    host = LocalHost()
     # The kernel removes a radio only from the namespace in which it is.
-    host.execute(["ip", "netns", "exec", namespace, "iw", "phy", name, "set", "netns", str(os.getpid())])
+    ours = ["iw", "phy", name, "set", "netns", str(os.getpid())]
+    LocalHost().execute(["ip", "netns", "exec", namespace, *ours])
+    deadline = time.monotonic() + (0.0 if netns.exists(namespace) else BACK_S)
     with Hwsim() as hwsim:
-        return hwsim.remove_radio(name)
+        while not (removed := hwsim.remove_radio(name)) and time.monotonic() < deadline:
+            time.sleep(LOOK_S)
+    return removed

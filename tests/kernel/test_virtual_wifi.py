@@ -12,12 +12,16 @@ from typing import Any
 import pytest
 from wifi_rig import CREDENTIALS, MACS, WifiRig, missing, rcdat_on, rssi_dbm, wifi_rig, wired_side, within
 
+from drivers.errors import DriverError
+from drivers.host import netns
 from drivers.host.local import LocalHost, NamespaceHost
 from drivers.rf import player
 from drivers.rf.attenuator import MiniCircuitsAttenuator
 from drivers.rf.fade import Ramp
 from drivers.rf.limits import Limits
 from drivers.rf.wires import HttpWire
+from drivers.virtual import radios
+from drivers.virtual.hwsim import radio_address
 from drivers.wifi import events
 from drivers.wifi.access_point import HostapdAccessPoint
 from drivers.wifi.configuration import FastTransition
@@ -76,6 +80,19 @@ async def station(
         yield one, told
     finally:
         await one.stop()
+
+
+def test_a_radio_whose_namespace_is_gone_is_removed_too(rig: WifiRig) -> None:
+    with netns.making("gone", "test"):
+        pass
+    radios.make("radio9", radio_address(9), "gone", "wl-radio9")
+    with pytest.raises(DriverError, match="virtual radio radio9: exists already"):
+        radios.make("radio9", radio_address(10), "gone", "wl-other")
+    there = sorted(radios.PHYS.iterdir())
+    netns.remove("gone", "test")
+    assert radios.remove("radio9", "gone")
+    assert not radios.remove("radio9", "gone")
+    assert sorted(radios.PHYS.iterdir()) == there
 
 
 async def attenuations_move_the_signal(set_db: Callable[[float], float]) -> None:
