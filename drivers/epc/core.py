@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import re
 import sys
+import threading
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from drivers.epc import nextepc
-from drivers.epc.daemon import Daemon, Recipe
+from drivers.epc.daemon import Daemon, Recipe, wait_ready
 from drivers.epc.errors import NotSupported
 from drivers.epc.settings import CoreSettings, SubscriberSettings
 from drivers.epc.subscribers import SubscriberBase
@@ -21,6 +22,7 @@ from drivers.virtual.mongodb.server import READY
 DATABASE_S = 20.0
 STAND_IN, REAL = "stand-in for MongoDB", "MongoDB"
 _STARTED = "NextEPC daemon start"
+_HOPELESS = ("ASSERT:", "Can't establish")  # an MME that cannot have its address runs on, without S1
 _NEEDS = {
     "hss": ("CONNECTED TO 'mme.localdomain'",),
     "pcrf": ("CONNECTED TO 'pgw.localdomain'",),
@@ -45,6 +47,7 @@ class NextEpc:
         self.database = STAND_IN if stand_in else REAL
         self._host, self._settings, self._folder, self._logs = host, settings, folder, logs
         self._daemons: list[Daemon] = []
+        self._said = threading.Condition()
         self._devices: list[str] = []
         self._subscribers = SubscriberBase(settings.database, nextepc.DATABASE, host)
 
@@ -71,16 +74,15 @@ class NextEpc:
                 path = f"{self._folder}/{name}.yaml"
                 self._host.write(path, text.encode())
                 argv = (_program(name), "-f", path, "-p", f"{self._folder}/{name}.pid", "-l", "/dev/null")
-                self._daemons.append(Daemon(self._host, Recipe(name, argv, (_STARTED, *_NEEDS[name])), self._logs))
+                recipe = Recipe(name, argv, (_STARTED, *_NEEDS[name]), _HOPELESS)
+                self._daemons.append(Daemon(self._host, recipe, self._logs, self._said))
         except BaseException:
             self.stop()
             raise
 
     def wait_ready(self, deadline_s: float) -> None:
         """Until every daemon has said that it runs and has its peers.  Raises CoreFailed with its own words."""
-        until = time.monotonic() + deadline_s
-        for daemon in self._daemons:
-            daemon.wait_ready(until)
+        wait_ready(self._daemons, self._said, time.monotonic() + deadline_s)
 
     def check(self) -> None:
         """Raises CoreFailed when a daemon has ended by itself."""
@@ -115,9 +117,11 @@ class NextEpc:
     def _start_database(self) -> None:
         place = urlsplit(self._settings.database)
         argv = (sys.executable, "-m", "drivers.virtual.mongodb.server", place.hostname or "", str(place.port))
-        database = Daemon(self._host, Recipe("mongodb", argv, (READY,)), self._logs)
+        database = Daemon(self._host, Recipe("mongodb", argv, (READY,)), self._logs, self._said)
         self._daemons.append(database)
-        database.wait_ready(time.monotonic() + DATABASE_S)  # the HSS gives up at once where there is none
+        wait_ready(
+            [database], self._said, time.monotonic() + DATABASE_S
+        )  # the HSS gives up at once where there is none
 
     def _cannot(self, what: str) -> NotSupported:
         return NotSupported(f"NextEPC {what}", where=self.name, mend="use Open5GS for this")

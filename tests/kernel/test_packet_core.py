@@ -17,7 +17,7 @@ from scripted_core import OPC, K, aka
 from stick_process import plan
 
 from drivers.epc.core import STAND_IN, NextEpc
-from drivers.epc.errors import NotSupported, OtherKey
+from drivers.epc.errors import CoreFailed, NotSupported, OtherKey
 from drivers.epc.settings import CoreSettings, PdnSubscription, Pool, SubscriberSettings
 from drivers.host import netns
 from drivers.host.local import NamespaceHost
@@ -35,7 +35,7 @@ from testbed.rig.stick import make
 
 pytestmark = [pytest.mark.rig, pytest.mark.simulated]
 CORE, PHONE = "test-core", "test-phone"
-MME, SGW = IPv4Address("127.0.1.1"), IPv4Address("127.0.1.2")
+MME, SGW, NOBODYS = IPv4Address("127.0.1.1"), IPv4Address("127.0.1.2"), IPv4Address("10.9.9.9")
 IMSI, UNKNOWN = "001010123456789", "001010999999999"
 INTERNET_GATEWAY, IMS_GATEWAY, PCSCF = "10.45.0.1", "10.46.0.1", "10.46.0.1"
 IMS_GATEWAY_6 = PCSCF_6 = "fd46:0:0:1::1"
@@ -157,6 +157,22 @@ def test_with_both_families_the_prefix_comes_by_a_router_advertisement(core: Nex
         await phone.detach()
 
     under_a_cell(test)
+
+
+@pytest.mark.parametrize(
+    ("stand_in", "words"),
+    [(False, "hss on .*: ended with status 0: .*Failed to connect to server"), (True, "mme on .*S1AP path")],
+    ids=["no-database", "no-s1-address"],
+)
+def test_a_core_that_does_not_come_up_says_why(core: NextEpc, tmp_path: Path, stand_in: bool, words: str) -> None:
+    other = NextEpc(NamespaceHost(PHONE), replace(SETTINGS, s1=NOBODYS), str(tmp_path), stand_in=stand_in)
+    other.start()
+    try:
+        with pytest.raises(CoreFailed, match=words):
+            other.wait_ready(READY_S)
+    finally:
+        other.stop()
+    assert NamespaceHost(PHONE).run(["ip", "-br", "link"]).split()[0] == "lo"
 
 
 def test_a_cell_of_another_tracking_area_is_refused(core: NextEpc) -> None:
