@@ -26,6 +26,7 @@ pytestmark = pytest.mark.rig
 PLAN = DhcpPlan("10.1.0.0/24", "10.1.0.10", "10.1.0.99", "10.1.0.1", ["10.1.0.1"], ["10.1.0.5"], lease_s=120)
 TABLE = 101
 SEEN_S = 5.0
+SELDOM_TU = 1000  # minutes pass, and each beacon costs computing
 simulated = pytest.mark.simulated
 
 
@@ -67,7 +68,8 @@ async def server(rig: WifiRig, plan: DhcpPlan) -> AsyncIterator[None]:
 @asynccontextmanager
 async def scene(rig: WifiRig, **more: Any) -> AsyncIterator[Scene]:
     """An access point with an address, and an access that is not attached."""
-    access_point, station = rig.access_point(), rig.station()
+    access_point = rig.access_point(beacon_interval_tu=more.pop("beacon_interval_tu", 100))
+    station = rig.station()
     dhcp = DhcpClient(NamespaceHost("ue"), "wl-ue", str(rig.folder), rig.folder / "dhcp.log")
     told = asyncio.Queue[AccessEvent]()
     with netns.inside("ue"):
@@ -198,7 +200,7 @@ def test_a_lease_without_a_pcscf_is_named_unless_one_is_configured(rig: WifiRig)
 @simulated
 def test_another_lease_is_told_as_a_loss_and_attaching_again_takes_it(rig: WifiRig) -> None:
     async def play() -> None:
-        async with scene(rig) as one:
+        async with scene(rig, beacon_interval_tu=SELDOM_TU) as one:
             async with server(rig, replace(PLAN, last="10.1.0.10")):
                 await one.access.attach()
             async with server(rig, replace(PLAN, first="10.1.0.50", last="10.1.0.50")):
@@ -215,7 +217,7 @@ def test_another_lease_is_told_as_a_loss_and_attaching_again_takes_it(rig: WifiR
 @pytest.mark.timeout(600)  # of simulated time
 def test_a_server_that_is_gone_when_the_lease_ends_is_told(rig: WifiRig) -> None:
     async def play() -> None:
-        async with scene(rig) as one:
+        async with scene(rig, beacon_interval_tu=SELDOM_TU) as one:
             async with server(rig, PLAN):
                 await one.access.attach()
                 await asyncio.sleep(1.25 * PLAN.lease_s)  # it is renewed
