@@ -59,6 +59,12 @@ TOOLS = (
     Tool("modprobe", "the guest's modules", "kmod", kernels=("uml",)),
     Tool("sipp", "the user agent of a peer network", "sip-tester", ("-v",), kernels=()),
     Tool("tshark", "tests and figures beside ours", "tshark", kernels=()),
+    Tool("hostapd", "Wi-Fi access points", "hostapd", ("-v",), kernels=()),
+    Tool("wpa_supplicant", "Wi-Fi stations", "wpasupplicant", ("-v",), kernels=()),
+    Tool("iw", "Wi-Fi radios", "iw", kernels=()),
+    Tool("dnsmasq", "addresses on a Wi-Fi access", "dnsmasq-base", kernels=()),
+    Tool("busybox", "the UE's DHCP client on Wi-Fi", "busybox", (), kernels=()),
+    Tool("dhclient", "the UE's DHCPv6 client on Wi-Fi", "isc-dhcp-client", kernels=()),
 )
 # A module of Kamailio is in a package of its own by the beginning of its name; the rest comes with kamailio itself.
 MODULE_PACKAGES = {
