@@ -20,6 +20,7 @@ VERBS = {
     "topology": ("testbed.cli.topology", "topology", "Check, draw and describe topology files."),
     "subscriber": ("testbed.cli.subscriber", "subscriber", "Subscribers of the home network's HSS."),
     "modem": ("testbed.cli.modem", "modem", "LTE modems: list, look at, talk to, watch, reset; a virtual one."),
+    "wifi": ("testbed.cli.wifi", "wifi", "Wi-Fi: radios of this machine, scan, stations of an access point, watch."),
     "rf": ("testbed.cli.rf", "rf", "Attenuators, relays, USB power: list, set, ramp, put in their safe state."),
     "kernel": ("testbed.cli.kernel", "kernel", "The kernel a rig runs on."),
     "report": ("testbed.cli.report", "report", "Analyse a run's folder again and rebuild its report."),
