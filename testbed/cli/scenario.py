@@ -21,11 +21,22 @@ def scenario() -> None:
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="One object on standard output.")
-def scenarios(as_json: bool) -> None:
+@click.option(
+    "--page",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Write them into this Markdown page instead, as the table below `## What ships`.",
+)
+def scenarios(as_json: bool, page: Path | None) -> None:
     """The scenarios that ship: name, rows of the proposal's table, title."""
     from testbed.cli.run import list_scenarios
 
-    list_scenarios(as_json=as_json)
+    if page is None:
+        list_scenarios(as_json=as_json)
+        return
+    from testbed.scenario.catalogue import catalogue
+    from testbed.scenario.catalogue_page import renewed
+
+    page.write_text(renewed(page.read_text(encoding="utf-8"), catalogue(), str(page)), encoding="utf-8")
 
 
 scenario.add_command(scenarios, "list")
