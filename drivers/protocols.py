@@ -20,7 +20,7 @@ class AccessAddress:
     family: Family
     address: str
     prefix: int
-    gateway: str
+    gateway: str  # empty on a point-to-point link
     pcscf: str
 
 

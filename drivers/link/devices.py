@@ -21,6 +21,7 @@ from drivers.link.netlink import Netlink, Request, encode
 
 FIRST_NAMESPACE = "/proc/1/ns/net"
 RTM_SETLINK = 19
+IFF_UP = 0x1
 SIOCGIFHWADDR = 0x8927
 
 
@@ -28,7 +29,7 @@ SIOCGIFHWADDR = 0x8927
 def first_namespace() -> Iterator[None]:
     """Be in the namespace of the machine's first process for the time of a `with` block (the calling thread only)."""
     with netns.staying_at_home():
-        descriptor = os.open(FIRST_NAMESPACE, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = _first()
         try:
             netns.setns(descriptor)
         finally:
@@ -55,10 +56,37 @@ def move(device: str, namespace: str | None, name: str, *, index: int = 0) -> No
         os.close(descriptor)
 
 
+def is_in(namespace: str, device: str) -> bool:
+    """Whether a namespace has a device of this name."""
+    with netns.inside(namespace):
+        return any(name == device for _, name in socket.if_nameindex())
+
+
+def bring_home(namespace: str, device: str, name: str) -> None:
+    """Move a device back to the first namespace, under the name that it had there."""
+    descriptor = _first()
+    try:
+        with netns.inside(namespace), Netlink(socket.NETLINK_ROUTE, f"network device {device}") as netlink:
+            attributes = [("IFLA_NET_NS_FD", descriptor), ("IFLA_IFNAME", name)]
+            down = encode(ifinfmsg, index=index_of(device), flags=0, change=IFF_UP)
+            body = encode(ifinfmsg, index=index_of(device), attributes=attributes)
+            netlink.batch([Request(RTM_SETLINK, down, f"{device} down"), Request(RTM_SETLINK, body, f"{name} home")])
+    finally:
+        os.close(descriptor)
+
+
 def find(mac: str) -> str | None:
     """The name of the device in the first namespace that has this hardware address, or None."""
     with first_namespace():
         return next((name for _, name in socket.if_nameindex() if mac_of(name) == mac.lower()), None)
+
+
+def _first() -> int:
+    try:
+        return os.open(FIRST_NAMESPACE, os.O_RDONLY | os.O_CLOEXEC)
+    except PermissionError as forbidden:
+        mend = "it takes CAP_SYS_PTRACE (in a container: --cap-add SYS_PTRACE), or run with --kernel uml"
+        raise DriverError("may not be looked into", where="the first network namespace", mend=mend) from forbidden
 
 
 def index_of(device: str) -> int:

@@ -96,11 +96,15 @@ def route(network: str, gateway: str) -> Request:
     return _route(network, MAIN_TABLE, TYPE_UNICAST, [("RTA_GATEWAY", gateway)], f"route {network} via {gateway}")
 
 
-def default_route(index: int, gateway: str, table: int) -> Request:
-    """Everything that asks this table goes through a gateway on a device; a default route that was there gives way."""
-    network = "::/0" if ":" in gateway else "0.0.0.0/0"
-    through = [("RTA_GATEWAY", gateway), ("RTA_OIF", index)]
-    return replace(_route(network, table, TYPE_UNICAST, through, f"default route via {gateway}"), flags=SET)
+def default_route(index: int, gateway: str, table: int, *, family: int = 0) -> Request:
+    """Everything that asks this table goes through a gateway on a device; a default route that was there gives way.
+
+    Without a gateway, as on a point-to-point link, it goes out on the device; `family` (4, 6) then says of which.
+    """
+    network = "::/0" if ":" in gateway or family == 6 else "0.0.0.0/0"
+    through: list[tuple[str, Any]] = [("RTA_GATEWAY", gateway)] if gateway else []
+    what = f"default route via {gateway or f'device {index}'}"
+    return replace(_route(network, table, TYPE_UNICAST, [*through, ("RTA_OIF", index)], what), flags=SET)
 
 
 def rule(own: str, table: int) -> Request:

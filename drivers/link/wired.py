@@ -50,7 +50,7 @@ class WiredAccess:
         self._up = [switch(self._index, True, device)]
         self._down = [switch(self._index, False, device), *(no_rule(own.address, table) for own in addresses)]
         self._own = [address(self._index, own.address, own.prefix, SET) for own in addresses]
-        self._ways = [default_route(self._index, own.gateway, table) for own in addresses]
+        self._ways = [default_route(self._index, own.gateway, table, family=own.family) for own in addresses]
         self._ways += [rule(own.address, table) for own in addresses]
         self._state = encode(ifinfmsg, index=self._index)
         self._carrier: bool | None = None  # None: we are not attached, so that it comes or goes is no event

@@ -23,11 +23,12 @@ from drivers.modem.context import Context
 from drivers.modem.errors import ContextRefused, ModemError, NoDataCall, PortError, PortNotBack, Refused
 from drivers.modem.machine import ModemEvent
 from drivers.modem.modem import IMS_CID, Modem
-from drivers.modem.usb import PortName
+from drivers.modem.usb import PortName, network_device
 from drivers.protocols import AccessAddress, AccessEvent, Happening
 
 log = logging.getLogger(__name__)
 BACK_S = 30.0  # until a modem that was plugged in has booted and answers
+AGAIN_S = 1.0  # after something that waiting will hardly mend
 DEVICE_S, LOOK_S = 5.0, 0.02  # until its network device is there; the kernel tells the first namespace alone
 MEASURE_S = 0.5  # between two measurements of the signal
 LEAVE_S = 5.0  # for an orderly good-bye; the network finds out by itself otherwise
@@ -43,15 +44,14 @@ NEWS: dict[str, Happening] = {"back": "modem-back", "signal-low": "signal-low", 
 
 
 class ModemAccess:
-    """`mac` is the hardware address of its network device, by which that is found; `table` as for a wired access."""
+    """`table` as for a wired access.  Its network device is that of the USB device that has the port."""
 
-    def __init__(
-        self, name: str, port: PortName, apn: str, mac: str, table: int, *, low_dbm: float | None = None
-    ) -> None:
-        self.name, self._apn, self._mac, self._table = name, apn, mac, table
+    def __init__(self, name: str, port: PortName, apn: str, table: int, *, low_dbm: float | None = None) -> None:
+        self.name, self._apn, self._table = name, apn, table
         self.modem = Modem(port, on_event=self._told, low_dbm=low_dbm)
         self._wire: WiredAccess | None = None
         self._attached = False
+        self._why: DriverError | None = None  # what keeps the modem from being used, where that is no matter of waiting
         self._opened, self._left = asyncio.Event(), asyncio.Event()
         self._on_event: Callable[[AccessEvent], None] | None = None
         loop = asyncio.get_running_loop()
@@ -80,7 +80,7 @@ class ModemAccess:
         return addresses
 
     async def detach(self) -> None:
-        """Device down, addresses and routes gone; the network is told, where it can be."""
+        """Addresses and routes gone; the network is told, where it can be.  The device stays up, to be ready."""
         self._attached = False
         self._drop_device()
         self._switch_on()
@@ -143,11 +143,13 @@ class ModemAccess:
                     await asyncio.sleep(LOOK_S)
                 continue
             except ModemError as why:
+                self._why = why
                 log.warning("access %s: %s", self.name, why)
                 self.modem.close()
-                await asyncio.sleep(LOOK_S)
+                await asyncio.sleep(AGAIN_S)
                 continue
             self._left.clear()
+            self._why = None
             if self.modem.is_there:
                 await self._prepare()
                 self._opened.set()
@@ -165,7 +167,7 @@ class ModemAccess:
                 self._drop_device()
                 devices.move(await self._new_device(), None, self.name)
             self._switch_on()
-        except DriverError as why:  # attaching says so again
+        except DriverError as why:  # attaching meets it again, and says so
             log.warning("access %s: %s", self.name, why)
 
     def _switch_on(self) -> None:
@@ -178,6 +180,8 @@ class ModemAccess:
                 await self._opened.wait()
         except TimeoutError as late:
             mend = "plug it in; `testbed modem list` shows all"
+            if self._why is not None:
+                raise self._why from late
             raise PortNotBack(f"no modem within {BACK_S:g} s", where=f"access {self.name}", mend=mend) from late
 
     async def _measure(self) -> None:
@@ -218,12 +222,10 @@ class ModemAccess:
         where = f"access {self.name}"
         found = []
         for own in context.addresses:
-            if own.gateway is None:
-                raise ContextRefused(f"the modem names no gateway for {own.address}", where=where, mend="update it")
             if not own.pcscf:
                 mend = f"have the packet core give P-CSCF addresses on APN {self._apn} (TS 24.229 L.2.2.1)"
                 raise ContextRefused(f"no P-CSCF came with {own.address}", where=where, mend=mend)
-            found.append(AccessAddress(own.family, own.address, own.prefix, own.gateway, own.pcscf[0]))
+            found.append(AccessAddress(own.family, own.address, own.prefix, own.gateway or "", own.pcscf[0]))
         return found
 
     async def _device(self, addresses: Sequence[AccessAddress]) -> WiredAccess:
@@ -243,9 +245,9 @@ class ModemAccess:
     async def _new_device(self) -> str:
         loop = asyncio.get_running_loop()
         until = loop.time() + DEVICE_S
-        while (found := devices.find(self._mac)) is None:
+        while (found := network_device(self.modem.path or "")) is None:
             if loop.time() > until:
-                what = f"no network device {self._mac} within {DEVICE_S:g} s"
+                what = f"the modem has no network device within {DEVICE_S:g} s"
                 mend = "has the kernel the driver for the modem's network device (cdc_ether, cdc_ncm)?"
                 raise DriverError(what, where=f"access {self.name}", mend=mend)
             await asyncio.sleep(LOOK_S)

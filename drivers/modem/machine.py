@@ -118,10 +118,10 @@ class ModemMachine:
 
     def up(self, cid: int, now: float) -> list[ModemEvent]:
         """A context was activated."""
+        self._leaving.discard(cid)
         if cid in self.active:
             return []
         self.active.add(cid)
-        self._leaving.discard(cid)
         return [ModemEvent("context-up", now, cid=cid)]
 
     def leave(self, cid: int) -> None:

@@ -96,6 +96,11 @@ class Modem:
     def is_there(self) -> bool:
         return self._keeper.is_open
 
+    @property
+    def path(self) -> str | None:
+        """The port's device node while it is open."""
+        return self._keeper.path
+
     async def run(self, command: Command) -> list[str]:
         """Run any command."""
         return await self._keeper.run(command)

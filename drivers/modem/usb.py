@@ -14,6 +14,7 @@ from serial.tools import list_ports
 
 from drivers.modem.errors import ModemError
 
+TTYS = Path("/sys/class/tty")
 FORMS = "/dev/serial/by-id/..., serial:NUMBER[:INTERFACE] or usb:PATH[:INTERFACE], as in usb:1-1.2:2"
 
 
@@ -71,6 +72,16 @@ class PortName:
         if self.interface is not None and port.interface != self.interface:
             return False
         return port.serial == self.serial if self.serial else port.usb_path == self.usb_path
+
+
+def network_device(path: str) -> str | None:
+    """The network device of the USB device whose serial port this is, where the first namespace has it; or None."""
+    here = (TTYS / Path(path).resolve().name / "device").resolve()
+    for device in (here, *here.parents):
+        if (device / "idVendor").exists():  # the USB device itself; its interfaces lie below it
+            found = sorted(net.name for net in device.glob("*/net/*"))
+            return found[0] if found else None
+    return None
 
 
 def usb_ports() -> list[SerialPort]:

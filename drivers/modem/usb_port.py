@@ -57,6 +57,17 @@ class UsbPort:
         return {"usb_path": self.usb_path}
 
 
+def of_serial_port(name: str) -> UsbPort:
+    """The USB port behind a serial port by its name (:class:`drivers.modem.usb.PortName`)."""
+    from drivers.modem.usb import PortName, usb_ports  # with pyserial, which an undo can do without
+
+    path = PortName.parse(name).find()
+    found = [port.usb_path for port in usb_ports() if path and Path(port.path).resolve() == Path(path).resolve()]
+    if not found:
+        raise DriverError("is no USB modem's port on this machine", where=name, mend="`testbed modem list` shows all")
+    return UsbPort(found[0])
+
+
 def there(values: Mapping[str, Any]) -> list[str]:
     """What is left: a port that is off."""
     file = _file(values["usb_path"])

@@ -125,6 +125,11 @@ def run(name: str | None, list_them: bool, ip: str | None, **options: Any) -> No
 def _carried_out(scenario: AnyScenario, topology: Path, asked: Asked) -> int:
     """The runs, here or in guests; the exit code."""
     elsewhere = needs_guest(asked.kernel, asked.clock)
+    if elsewhere:
+        from testbed.topology.clock import refuse_guest
+        from testbed.topology.load import load
+
+        refuse_guest(load(topology))
     if elsewhere and asked.clock == "real":
         from testbed.rig.kernel.choose import repeat_in_guest
 
@@ -164,10 +169,10 @@ def fitting_topology(scenario: AnyScenario, name: str | None, clock: Clock) -> P
         refuse_simulated(topology)
     plan = make_plan(topology)
     scenario.fit(plan)
-    if plan.modems or plan.wifis:
+    if plan.sticks or plan.wifis:
         from testbed.rig.kernel.choose import require_radios
 
-        require_radios(usb=bool(plan.modems), wifi=bool(plan.wifis))
+        require_radios(usb=bool(plan.sticks), wifi=bool(plan.wifis))
     return path.resolve()
 
 

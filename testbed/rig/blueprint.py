@@ -96,7 +96,7 @@ def draw(plan: Plan, descriptors: Mapping[str, int]) -> Blueprint:
     nodes = _nodes(plan)
     blueprint.cables[BACKBONE] = [bridge(BRIDGE, BRIDGE_INDEX, _mac(0, 0)), *_backbone_cables(nodes, descriptors)]
     for number, access in enumerate(plan.accesses.values(), 1):
-        if access.modem is not None:  # its stick brings both ends (testbed.rig.sticks)
+        if access.modem is not None:  # its stick, or the packet core, brings the far end (testbed.rig.sticks, borrowed)
             continue
         if access.wifi is not None:  # the access point's radio becomes part of it (testbed.rig.radios)
             blueprint.cables[access.namespace] = [bridge(UE_CABLE, UE_CABLE_INDEX, cable_mac(number))]
@@ -173,6 +173,13 @@ def _on_backbone(plan: Plan, node: _Node, nodes: list[_Node]) -> Iterator[Reques
 
 
 def _on_access(access: AccessPlan) -> Iterator[Request]:
+    if access.modem is not None and access.modem.sgi is not None:
+        sgi, own = access.modem.sgi, access.address(4)
+        yield switch(UE_CABLE_INDEX, True, UE_CABLE)
+        yield address(UE_CABLE_INDEX, sgi.address, sgi.prefix)
+        yield route(f"{own.address}/32", sgi.core)
+        yield swallow(subnet(own), LAST_METRIC)
+        return
     for given in access.addresses:
         yield address(UE_CABLE_INDEX, given.gateway, given.prefix)
         # With the cable cut the network is gone; what is still sent there then vanishes, as on a radio, instead of

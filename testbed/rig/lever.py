@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from drivers.link.interfaces import switch
 from drivers.link.netlink import Netlink
+from drivers.protocols import PowerSwitch
 from testbed.errors import UsageError
 from testbed.rig.blueprint import UE_CABLE_INDEX, shaper, uplink_and_downlink
 from testbed.topology.plan import AccessPlan
@@ -32,7 +33,9 @@ class AccessLever:
         seed: int | None = None,
         stick: RigStick | None = None,
         radios: RigRadios | None = None,
+        port: PowerSwitch | None = None,
     ) -> None:
+        """`port` is the USB port of a real modem."""
         self._netlink, self._name = netlink, access.name
         self._cut = [switch(UE_CABLE_INDEX, False, f"cable of {access.name}")]
         self._restore = [switch(UE_CABLE_INDEX, True, f"cable of {access.name}")]
@@ -42,7 +45,7 @@ class AccessLever:
         self._blackhole = [shaper.request(replace(one.shape, loss_percent=100.0)) for shaper, one in pairs]
         self._clear = [shaper.request(one.shape) for shaper, one in pairs]
         self._deeds: Mapping[str, tuple[Deed, Deed]] = {
-            "carrier-loss": (self.cut, self.restore),
+            **({"carrier-loss": (self.cut, self.restore)} if port is None else _of_port(port)),
             "blackhole": (self.blackhole, self.clear),
             **(_of_stick(stick) if stick is not None else {}),
             **(_of_radios(radios, access.name) if radios is not None else {}),
@@ -81,6 +84,11 @@ class AccessLever:
 
 def passes() -> None:
     """The UE gets over it by attaching again."""
+
+
+def _of_port(port: PowerSwitch) -> Mapping[str, tuple[Deed, Deed]]:
+    """What can be done to a modem whose radio is not ours."""
+    return {"usb-port-disabled": (lambda: port.set_on(False), lambda: port.set_on(True))}
 
 
 def _of_radios(radios: RigRadios, access: str) -> Mapping[str, tuple[Deed, Deed]]:

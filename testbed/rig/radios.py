@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import ipaddress
 import json
+import select
 import subprocess
 import sys
 import threading
@@ -33,6 +34,7 @@ RUN = Path("/run")
 NEAR_DB = 60.0  # between radios that nothing attenuates: -40 dBm of 20 dBm
 BELOW_DB = 5.0  # a weak signal is so much below the threshold
 READY_S, END_S = 10.0, 5.0
+DO_S = 60.0  # every single thing that is asked of an access point has a shorter limit of its own
 T = TypeVar("T")
 
 
@@ -55,8 +57,17 @@ class RigRadios:
         self._client: Client | None = None
         self._medium: subprocess.Popen[bytes] | None = None
         self._points: dict[str, tuple[HostapdAccessPoint, DhcpServer]] = {}
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name=f"wifi-{rig}", daemon=True)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    def refuse_taken(self) -> None:
+        """Raises RigError where somebody else has what we are about to make, and would then undo."""
+        names = [radio for access in self._accesses.values() for radio, _ in self._radios(access)]
+        taken = [name for name in names if (radios.PHYS / name).exists()]
+        taken += [str(self.folder)] if self.folder.exists() else []
+        if taken:
+            mend = "use another rig with --rig NAME, or remove them"
+            raise RigError(f"not ours, but there already: {', '.join(taken)}", where="virtual radios", mend=mend)
 
     def entries(self) -> list[Entry]:
         """What is to be journalled before it is made."""
@@ -78,6 +89,8 @@ class RigRadios:
     def start(self, spawn: Spawn) -> None:
         """The air, then access points and DHCP servers; they serve when this returns."""
         self._start_medium(spawn)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name=f"wifi-{self._rig}", daemon=True)
         self._thread.start()
         for access in self._accesses.values():
             self._points[access.name] = self._do(self._access_point(access))
@@ -89,15 +102,21 @@ class RigRadios:
                 with contextlib.suppress(Exception):  # it may be gone already
                     self._do(ending)
         self._points.clear()
-        if self._thread.is_alive():
+        if self._loop is not None and self._thread is not None:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(END_S)
+            self._loop.close()
+            self._loop = self._thread = None
         if self._client is not None:
             self._client.close()
             self._client = None
         if self._medium is not None:
             self._medium.terminate()
-            self._medium.wait(END_S)
+            try:
+                self._medium.wait(END_S)
+            except subprocess.TimeoutExpired:
+                self._medium.kill()
+                self._medium.wait()
             self._medium = None
 
     # What breaks an access and mends it
@@ -147,7 +166,8 @@ class RigRadios:
         self._medium = spawn(None, argv, log=log, stdout=subprocess.PIPE)
         assert self._medium.stdout is not None
         with self._medium.stdout as said:
-            if not said.readline():
+            ready, _, _ = select.select([said], [], [], READY_S)
+            if not ready or not said.readline():
                 raise RigError(f"did not start: {log.read_text()[-300:].strip()}", where="virtual medium")
         self._client = Client(orders)
 
@@ -174,7 +194,13 @@ class RigRadios:
         self._client.order(verb, **values)
 
     def _do(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        assert self._loop is not None
+        doing = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return doing.result(DO_S)
+        except BaseException:
+            doing.cancel()
+            raise
 
 
 def there(values: Mapping[str, Any]) -> list[str]:
@@ -186,7 +212,9 @@ def there(values: Mapping[str, Any]) -> list[str]:
 
 
 def undo(values: Mapping[str, Any]) -> list[str]:
-    """Take a radio away."""
+    """Take a radio away, if it is there: after a loss of power the kernel may not even know what virtual radios are."""
+    if not there(values):
+        return []
     removed = radios.remove(values["name"], values["namespace"])
     return [f"removed virtual radio {values['name']}"] if removed else []
 

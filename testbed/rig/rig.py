@@ -26,16 +26,18 @@ from typing import IO, TYPE_CHECKING, TypeVar
 
 from drivers.host import netns, sysctl
 from drivers.host.processes import VARIABLE
+from drivers.link import devices
 from drivers.link.netlink import Netlink
 from drivers.protocols import Attenuator
 from testbed.errors import RigError, UsageError
-from testbed.rig.blueprint import Blueprint, draw, settings, shaper
+from testbed.rig.blueprint import UE_CABLE_INDEX, Blueprint, draw, settings, shaper
 from testbed.rig.journal import Entry, Failure, Journal
 from testbed.rig.lever import AccessLever
 from testbed.rig.reservation import Reservation, check_name, state_folder
-from testbed.topology.plan import Plan
+from testbed.topology.plan import UE_CABLE, Plan
 
 if TYPE_CHECKING:
+    from drivers.modem.usb_port import UsbPort
     from testbed.rig.radios import RigRadios
     from testbed.rig.sticks import CardSecrets, RigStick
 
@@ -77,6 +79,7 @@ class Rig:
         self._thread = ThreadPoolExecutor(1, f"rig-{name}")
         self._netlinks: dict[str, Netlink] = {}
         self._levers: dict[str, AccessLever] = {}
+        self._ports: dict[str, UsbPort] = {}
         self.sticks = _sticks(plan, name, cards)
         self.radios = _radios(plan, name, self._mark, seed)
         self._processes: list[subprocess.Popen[bytes]] = []
@@ -116,6 +119,12 @@ class Rig:
                 stick.start(self.spawn)
                 self._journal.announce(stick.port_entry())
                 told(f"{stick} is plugged in")
+            for access, port in self._real_modems():
+                self._journal.announce(Entry("usb-port", port.undo_values()))
+                self._ports[access] = port
+                told(f"modem of {access}: {port}")
+            for borrowed in self._borrowed:
+                self._do(devices.move, borrowed["device"], borrowed["namespace"], UE_CABLE, index=UE_CABLE_INDEX)
             if self.radios is not None:
                 self._do(self.radios.make)
             blueprint = self._do(self._connect)
@@ -134,6 +143,24 @@ class Rig:
         if host not in self.plan.namespaces:
             raise RigError(f"no host {host}; there are {', '.join(self.plan.namespaces)}", where=f"rig {self.name}")
         return f"{self.name}-{host}"
+
+    def _real_modems(self) -> Iterator[tuple[str, UsbPort]]:
+        """The USB ports of modems that are no sticks of ours.  Raises DriverError where one is not plugged in."""
+        for access in self.plan.accesses.values():
+            if access.modem is not None and access.modem.sgi is not None:
+                from drivers.modem.usb_port import of_serial_port
+
+                yield access.name, of_serial_port(access.modem.port)
+
+    @property
+    def _borrowed(self) -> list[dict[str, str]]:
+        """Devices of this machine that lead to real packet cores, and the namespaces that they are lent to."""
+        modems = [(access, access.modem) for access in self.plan.accesses.values() if access.modem is not None]
+        return [
+            {"device": modem.sgi.device, "namespace": self.namespace(access.namespace), "lent_as": UE_CABLE}
+            for access, modem in modems
+            if modem.sgi is not None
+        ]
 
     def lever(self, access: str) -> AccessLever:
         """What breaks an access network and mends it."""
@@ -173,8 +200,8 @@ class Rig:
 
     @property
     def sockets(self) -> Path:
-        """A folder for sockets of daemons, which goes with the rig; there where it has Wi-Fi."""
-        return self.radios.folder if self.radios is not None else Path("/run")
+        """A folder for sockets of Wi-Fi daemons, which goes with the rig; none without Wi-Fi."""
+        return self.radios.folder if self.radios is not None else Path("/nowhere")
 
     @property
     def token(self) -> str:
@@ -189,8 +216,10 @@ class Rig:
     def tear_down(self, told: Told = quietly) -> None:
         """Undo everything, newest first.  Raises RigError when something could not be undone."""
         with _endings_wait():
-            self._do(self._close)  # after what an interrupted bring-up still has under way in that thread
-            self._undo(told)
+            try:
+                self._do(self._close)  # after what an interrupted bring-up still has under way in that thread
+            finally:
+                self._undo(told)
 
     def _close(self) -> None:
         if self.radios is not None:
@@ -213,11 +242,13 @@ class Rig:
         if failures:
             raise _not_undone(self.name, failures)
 
-    def _do(self, work: Callable[..., T], *values: object) -> T:
+    def _do(self, work: Callable[..., T], *values: object, **named: object) -> T:
         """Have something done by the rig's own thread."""
-        return self._thread.submit(work, *values).result()
+        return self._thread.submit(work, *values, **named).result()
 
     def _refuse_taken_names(self) -> None:
+        if self.radios is not None:
+            self.radios.refuse_taken()
         taken = [name for name in map(self.namespace, self.plan.namespaces) if netns.exists(name)]
         if taken:
             mend = f"use another rig with --rig NAME, or remove them: ip netns delete {taken[0]}"
@@ -227,6 +258,7 @@ class Rig:
         entries = [] if netns.folder_is_shared() else [Entry("namespace-folder", {"made": not netns.FOLDER.exists()})]
         names = [self.namespace(host) for host in self.plan.namespaces]
         entries.append(Entry("namespaces", {"names": names, "mark": self._mark}))
+        entries += [Entry("borrowed-device", borrowed) for borrowed in self._borrowed]
         entries += [entry for stick in self.sticks for entry in stick.entries()]
         entries += self.radios.entries() if self.radios is not None else []
         entries.append(Entry("processes", {"token": self._mark}))  # ended first: a stick's serves what it is made of
@@ -261,7 +293,8 @@ class Rig:
         for access in self.plan.accesses.values():
             netlink = self._netlinks[access.namespace]
             radios = self.radios if access.wifi is not None else None
-            self._levers[access.name] = AccessLever(access, netlink, self._seed, sticks.get(access.name), radios)
+            port = self._ports.get(access.name)
+            self._levers[access.name] = AccessLever(access, netlink, self._seed, sticks.get(access.name), radios, port)
 
     def _spawn(
         self,
@@ -293,12 +326,12 @@ class Rig:
 
 
 def _sticks(plan: Plan, rig: str, cards: Mapping[str, CardSecrets]) -> list[RigStick]:
-    if not plan.modems:
+    if not plan.sticks:
         return []
     from testbed.rig.sticks import RigStick  # with it come serial ports and a firmware, which few rigs need
 
     numbers = {access: number for number, access in enumerate(plan.accesses, 1)}
-    return [RigStick(rig, plan.accesses[one], numbers[one], cards[one]) for one in plan.modems]
+    return [RigStick(rig, plan.accesses[one], numbers[one], cards[one]) for one in plan.sticks]
 
 
 def _radios(plan: Plan, rig: str, mark: str, seed: int | None) -> RigRadios | None:

@@ -15,7 +15,6 @@ from typing import Any, Protocol
 from drivers.errors import DriverError
 from drivers.modem.usb_port import UsbPort
 from drivers.virtual.gadget import Gadget
-from drivers.virtual.models import model
 from drivers.virtual.orders import Client
 from drivers.virtual.plan import StickPlan
 from drivers.virtual.state import Signal
@@ -53,7 +52,8 @@ class RigStick:
 
     def __init__(self, rig: str, access: AccessPlan, number: int, card: CardSecrets) -> None:
         assert access.modem is not None
-        self.access, self._modem = access, access.modem
+        assert access.modem.stick is not None
+        self.access, self._stick, self._low_dbm = access, access.modem.stick, access.modem.low_dbm
         self._plan = _plan(rig, access, number, card)
         self._client: Client | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -81,12 +81,12 @@ class RigStick:
         return Entry("usb-port", self._port.undo_values())
 
     def __str__(self) -> str:
-        return f"{self._modem.model} {self._modem.serial} of {self.access.name}"
+        return f"{self._stick.model} {self._stick.serial} of {self.access.name}"
 
     @property
     def _port(self) -> UsbPort:
         if self._usb_port is None:
-            self._usb_port = UsbPort.of(self._modem.serial)
+            self._usb_port = UsbPort.of(self._stick.serial)
         return self._usb_port
 
     def stop(self) -> None:
@@ -146,10 +146,10 @@ class RigStick:
 
     def weaken(self, weak: bool) -> None:
         """Have the signal fall 5 dB below what the UE calls low, or be as it was."""
-        if self._modem.low_dbm is None:
+        if self._low_dbm is None:
             mend = "give the access low_dbm in the topology"
             raise RigError("the UE calls no signal low", where=f"access {self.access.name}", mend=mend)
-        self.order("signal", rsrp_dbm=round(self._modem.low_dbm - 5) if weak else Signal().rsrp_dbm)
+        self._attenuator.set_attenuation_db(Signal().rsrp_dbm - (self._low_dbm - 5) if weak else 0.0)
 
 
 class StickAttenuator:
@@ -169,16 +169,16 @@ class StickAttenuator:
 
 def _plan(rig: str, access: AccessPlan, number: int, card: CardSecrets) -> dict[str, Any]:
     """What the stick's process is told, keys included: sent, never stored."""
-    modem = access.modem
-    assert modem is not None
-    model(modem.model)
+    assert access.modem is not None
+    stick, apn = access.modem.stick, access.modem.apn
+    assert stick is not None
     bearer = {
         "addresses": [[f"{own.address}/{own.prefix}", own.gateway] for own in access.addresses],
         "pcscf": [own.pcscf for own in access.addresses],
     }
     sim: Mapping[str, Any] = {
-        "imsi": modem.imsi,
-        "iccid": f"89001{modem.imsi[-13:]}",
+        "imsi": stick.imsi,
+        "iccid": f"89001{stick.imsi[-13:]}",
         "impi": card.impi,
         "impus": list(card.impus),
         "domain": card.domain,
@@ -188,14 +188,14 @@ def _plan(rig: str, access: AccessPlan, number: int, card: CardSecrets) -> dict[
     }
     return {
         "name": f"{rig}-{access.name}",
-        "model": modem.model,
-        "serial": modem.serial,
-        "imei": modem.imei,
-        "host_mac": modem.mac,
+        "model": stick.model,
+        "serial": stick.serial,
+        "imei": stick.imei,
+        "host_mac": stick.mac,
         "own_mac": cable_mac(number),
         "nic": {"namespace": f"{rig}-{access.namespace}", "name": UE_CABLE, "index": UE_CABLE_INDEX},
-        "pdns": {**INTERNET, modem.apn: bearer},
-        "attach_s": modem.attach_ms / 1000,
-        "connect_s": modem.connect_ms / 1000,
+        "pdns": {**INTERNET, apn: bearer},
+        "attach_s": stick.attach_ms / 1000,
+        "connect_s": stick.connect_ms / 1000,
         "sim": sim,
     }

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from drivers.host import mounts, netns, processes
+from drivers.link import devices
 from drivers.modem import usb_port
 from drivers.virtual import gadget
 
@@ -132,6 +133,20 @@ class WifiRadio:
         return radios.undo(values)
 
 
+class BorrowedDevice:
+    """`{"device": ..., "namespace": ..., "lent_as": ...}`: a network device of this machine, lent to a namespace."""
+
+    def there(self, values: Values) -> list[str]:
+        lent = netns.is_namespace(values["namespace"]) and devices.is_in(values["namespace"], values["lent_as"])
+        return [f"network device {values['device']}, lent to {values['namespace']}"] if lent else []
+
+    def undo(self, values: Values) -> list[str]:
+        if not self.there(values):
+            return []
+        devices.bring_home(values["namespace"], values["lent_as"], values["device"])
+        return [f"brought network device {values['device']} home"]
+
+
 class RadioLever:
     """`{"lever": ..., "states": ...}`: an attenuator, relay or power switch that is put back (drivers.rf.safe)."""
 
@@ -156,4 +171,5 @@ KINDS: Mapping[str, Kind] = {
     "usb-gadget": UsbGadget(),
     "usb-port": DisabledUsbPort(),
     "wifi-radio": WifiRadio(),
+    "borrowed-device": BorrowedDevice(),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import threading
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -98,7 +99,11 @@ class Levers:
         steps = player.steps(ramp, Limits(0.0, 120.0, 0.25), rate_hz)
         if to_db > ramp.from_db and self._mark(access, TriggerKind.FADE):
             self._told(Progress("trigger", "done", f"fade on {access}"))
-        played = await asyncio.to_thread(player.play, steps, lever)
+        stop = threading.Event()
+        try:
+            played = await asyncio.to_thread(player.play, steps, lever, stop=stop)
+        finally:
+            stop.set()  # a thread cannot be cancelled, and its next step may be far away
         late_ms = max((one.late_s for one in played), default=0.0) * 1000
         return f"{len(played)} steps to {played[-1].db:g} dB, none more than {late_ms:.1f} ms late"
 
@@ -108,12 +113,17 @@ class Levers:
         measured = arm is not None and arm.ue == MOVING and arm.measured and arm.from_ == access
         if arm is not None and measured:
             self.measured.append(self._planned(arm, kind))
+        if kind is TriggerKind.FADE:
+            self._pulled[access] = kind
         self._markers.mark("trigger" if measured else "access-broken", access=access, kind=str(kind))
         return measured
 
     async def mend(self, access: str, ues: Mapping[str, UeHandle], kind: TriggerKind | None = None) -> None:
         """Undo what a trigger did to an access: `kind`, or what happened to it last."""
         kind = kind or self._pulled.get(access, TriggerKind.CARRIER_LOSS)
+        if kind is TriggerKind.FADE:
+            self._rig.attenuator(access).set_attenuation_db(0.0)
+            return
         await mend_access(self._rig, ues[self._plan.accesses[access].ue], access, kind)
 
     async def outcome(self, ue: UeHandle, within_s: float) -> tuple[Arm, dict[str, Any]]:
@@ -155,10 +165,10 @@ class Levers:
     def _access_ms(self, new: AccessPlan) -> float:
         """What the network behind a modem takes for what the UE must ask of it again."""
         before = self._pulled.get(new.name)
-        if new.modem is None or before is TriggerKind.SIGNAL_LOW:  # after which the UE has stayed on it
+        stick = new.modem.stick if new.modem else None
+        if stick is None or before is TriggerKind.SIGNAL_LOW:  # after which the UE has stayed on it
             return 0.0
-        attach_ms = new.modem.attach_ms if before is TriggerKind.NETWORK_DETACH else 0.0
-        return attach_ms + new.modem.connect_ms
+        return stick.connect_ms + (stick.attach_ms if before is TriggerKind.NETWORK_DETACH else 0.0)
 
     def _planned(self, arm: Arm, kind: TriggerKind) -> PlannedHandoff:
         """What the analysis must know of the handoff that this trigger begins."""
@@ -175,5 +185,5 @@ class Levers:
             transport=self._scenario.transport,
             access_ms=self._access_ms(new),
             identities=len(self._plan.ues[arm.ue].implicit_sets),
-            detection_ms=arm.silence_ms if kind is TriggerKind.BLACKHOLE else 0.0,
+            detection_ms=arm.silence_ms if kind in (TriggerKind.BLACKHOLE, TriggerKind.AP_SILENT) else 0.0,
         )

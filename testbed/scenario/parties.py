@@ -7,7 +7,6 @@ import secrets
 import uuid
 from pathlib import Path
 
-from drivers.virtual.models import MODELS
 from testbed.core.subscribers import Subscriber, SubscriberStore
 from testbed.measure.words import Procedure
 from testbed.scenario.common import FAR, MOVING, Common
@@ -84,8 +83,7 @@ def _wifi_setup(wifi: WifiPlan, folder: Path) -> WifiSetup:
 
 
 def _modem_setup(modem: ModemPlan) -> ModemSetup:
-    port = f"serial:{modem.serial}:{MODELS[modem.model].at_interface}"
-    return ModemSetup(port, modem.apn, modem.mac, modem.low_dbm)
+    return ModemSetup(modem.port, modem.apn, modem.low_dbm)
 
 
 def handoff_order(scenario: Scenario, new: str) -> HandoffOrder:

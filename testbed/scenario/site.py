@@ -50,11 +50,11 @@ class Site:
 
 def cards(plan: Plan, subscriptions: Mapping[str, Subscriber]) -> dict[str, CardSecrets]:
     """The card in each stick, by access: that of the UE whose access it is."""
-    if not plan.modems:
+    if not plan.sticks:
         return {}
     from testbed.rig.sticks import CardSecrets
 
-    owners = {access: subscriptions[plan.accesses[access].ue] for access in plan.modems}
+    owners = {access: subscriptions[plan.accesses[access].ue] for access in plan.sticks}
     return {
         access: CardSecrets(owner.impi, owner.impus, plan.domain, owner.k, owner.opc, owner.sqn)
         for access, owner in owners.items()

@@ -94,14 +94,37 @@ def _ues(topology: Topology) -> Iterator[Complaint]:
 
 def _modems(topology: Topology) -> Iterator[Complaint]:
     for name, access in topology.accesses.items():
-        if isinstance(access, ModemAccess) and access.stick not in MODELS:
-            mend = nearest(access.stick, list(MODELS), "the models are")
-            yield Complaint(("accesses", name, "stick"), f"there is no virtual stick `{access.stick}`", mend)
+        if isinstance(access, ModemAccess):
+            yield from _modem(name, access)
     for name, ue in topology.ues.items():
         modems = [each for each in ue.accesses if isinstance(topology.accesses.get(each), ModemAccess)]
         if ue.card is not None and ue.card not in modems:
             mend = nearest(ue.card, modems, f"the modems of `{name}` are") if modems else "give it one, or leave it out"
             yield Complaint(("ues", name, "card"), f"`{ue.card}` is no modem of this UE", mend)
+
+
+def _modem(name: str, access: ModemAccess) -> Iterator[Complaint]:
+    path: KeyPath = ("accesses", name)
+    if (access.stick is None) == (access.port is None):
+        which = "neither a virtual stick nor a port" if access.stick is None else "a virtual stick and a port"
+        mend = "write `stick: quectel-ec25`, or `port: /dev/serial/by-id/...`"
+        yield Complaint(path, f"names {which}", mend, at_key=True)
+    elif access.stick is not None and access.stick not in MODELS:
+        mend = nearest(access.stick, list(MODELS), "the models are")
+        yield Complaint((*path, "stick"), f"there is no virtual stick `{access.stick}`", mend)
+    if access.port is None:
+        if access.sgi is not None:
+            yield Complaint((*path, "sgi"), "a virtual stick needs no packet core", "leave it out")
+        return
+    if access.sgi is None:
+        mend = "add `sgi: {device: ..., ipv4: ..., core: ...}`"
+        yield Complaint(path, "says not how its packet core is reached", mend, at_key=True)
+    elif access.sgi.core not in access.sgi.ipv4.network or access.sgi.core == access.sgi.ipv4.ip:
+        what = f"{access.sgi.core} is no other host in {access.sgi.ipv4.network}"
+        yield Complaint((*path, "sgi", "core"), what, "give the packet core's address on that device")
+    if access.ipv4 is None:
+        mend = "give the SIM a static address in the packet core, and write it here"
+        yield Complaint(path, "has no `ipv4`, and a real network gives any address", mend, at_key=True)
 
 
 def _identities(topology: Topology) -> Iterator[Complaint]:

@@ -83,7 +83,8 @@ def _link(canvas: Canvas, x: int, y: int, length: int, access: AccessPlan, name_
 
 
 def _label(access: AccessPlan) -> str:
-    by = f"{access.modem.model}, " if access.modem else ""
+    stick = access.modem.stick if access.modem else None
+    by = f"{stick.model}, " if stick else "modem, " if access.modem else "Wi-Fi, " if access.wifi else ""
     return f" {by}{quality_words(access.shape)} "
 
 

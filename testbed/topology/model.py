@@ -78,13 +78,33 @@ class WiredAccess(Access):
         return False
 
 
+class Sgi(Strict):
+    """Where this machine is connected to a real packet core (SGi, TS 29.061): the access's router gets the device."""
+
+    device: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]+$", max_length=15)] = Field(
+        description="This machine's network device towards the packet core; the rig has it while it is up."
+    )
+    ipv4: IPv4Interface = Field(description="The access router's address on it, with its prefix length.")
+    core: IPv4Address = Field(description="The packet core's address on it, through which UEs are reached.")
+
+
 class ModemAccess(Access):
-    """An LTE modem on USB, here a virtual stick; behind it lies the same router of the access as behind a cable."""
+    """An LTE modem on USB: a virtual stick, or a real one.
+
+    Behind a virtual stick lies the same router of the access as behind a cable.  Behind a real one are its radio, the
+    packet core, and from there the device `sgi` of this machine, which the access's router is given.
+    """
 
     kind: Literal["modem"]
-    stick: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+$")] = Field(
-        description=f"The model of the virtual stick: {', '.join(MODELS)}."
+    stick: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+$")] | None = Field(
+        default=None, description=f"The model of a virtual stick: {', '.join(MODELS)}."
     )
+    port: str | None = Field(
+        default=None,
+        min_length=1,
+        description="A real modem's AT port by a name that stays: /dev/serial/by-id/..., serial:NUMBER:2, usb:1-1.2:2.",
+    )
+    sgi: Sgi | None = Field(default=None, description="Of a real modem: the way from its packet core to this machine.")
     apn: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.-]+$", max_length=100)] = Field(
         default="ims", description="Access point name of the PDN connection (TS 23.003 9.1)."
     )
@@ -101,7 +121,7 @@ class ModemAccess(Access):
 
     @property
     def is_physical(self) -> bool:
-        return False
+        return self.port is not None
 
 
 class WifiAccess(Access):

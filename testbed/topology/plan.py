@@ -25,18 +25,37 @@ SIP_PORT = 5060
 
 
 @dataclass(frozen=True)
-class ModemPlan:
-    """The LTE modem that an access network is reached by: a virtual stick; its far end is the access's `ue0`."""
+class VirtualStick:
+    """A virtual stick; the far end of its network device is the access's `ue0`."""
 
     model: str
-    serial: str  # by which its AT port is found, under whatever name it comes back
-    apn: str
+    serial: str
     mac: str  # of its network device at the UE
     imei: str
     imsi: str  # of the card in it
     attach_ms: float  # what its network takes to let it attach
     connect_ms: float  # and to give a PDN connection
+
+
+@dataclass(frozen=True)
+class SgiPlan:
+    """This machine's device towards a real packet core; while the rig is up it is the access's `ue0`."""
+
+    device: str
+    address: str  # of the access's router on it
+    prefix: int
+    core: str  # through which UEs are reached
+
+
+@dataclass(frozen=True)
+class ModemPlan:
+    """The LTE modem that an access network is reached by: a virtual stick, or a real one with its packet core."""
+
+    port: str  # the AT port's name that stays (drivers.modem.usb.PortName)
+    apn: str
     low_dbm: float | None = None  # RSRP below which the signal is called low
+    stick: VirtualStick | None = None
+    sgi: SgiPlan | None = None
 
 
 @dataclass(frozen=True)
@@ -119,9 +138,10 @@ class Plan:
         return (BACKBONE, *accesses, *self.servers, *self.ues)
 
     @property
-    def modems(self) -> Mapping[str, ModemPlan]:
+    def sticks(self) -> Mapping[str, VirtualStick]:
         """By their accesses."""
-        return {name: access.modem for name, access in self.accesses.items() if access.modem is not None}
+        modems = {name: access.modem for name, access in self.accesses.items() if access.modem is not None}
+        return {name: modem.stick for name, modem in modems.items() if modem.stick is not None}
 
     @property
     def wifis(self) -> tuple[AccessPlan, ...]:

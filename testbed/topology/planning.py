@@ -5,9 +5,19 @@ from __future__ import annotations
 from itertools import chain
 
 from drivers.protocols import AccessAddress, Family, Shape
+from drivers.virtual.models import MODELS
 from testbed.topology.addresses import FAMILIES, Addresses, addresses
 from testbed.topology.model import Access, ModemAccess, Topology, WifiAccess, WiredAccess
-from testbed.topology.plan import AccessPlan, ModemPlan, Plan, ServerPlan, UePlan, WifiPlan
+from testbed.topology.plan import (
+    AccessPlan,
+    ModemPlan,
+    Plan,
+    ServerPlan,
+    SgiPlan,
+    UePlan,
+    VirtualStick,
+    WifiPlan,
+)
 
 FIRST_TABLE = 101  # routing tables 0, 253-255 are the kernel's own
 TEST_IMEI = 35693803564380  # without its check digit (TS 23.003 6.2.1); the number of the access is added
@@ -67,10 +77,17 @@ def _wifi(access: WifiAccess, number: int) -> WifiPlan:
 
 def _modem(access: ModemAccess, number: int) -> ModemPlan:
     """The n-th access's: every identity follows from its place."""
+    if access.port is not None:
+        assert access.sgi is not None
+        own = access.sgi.ipv4
+        sgi = SgiPlan(access.sgi.device, str(own.ip), own.network.prefixlen, str(access.sgi.core))
+        return ModemPlan(access.port, access.apn, access.low_dbm, sgi=sgi)
+    assert access.stick is not None
     mac = f"02:00:00:03:{number >> 8:02x}:{number & 0xFF:02x}"
     imei, imsi = _with_check_digit(str(TEST_IMEI + number)), f"{TEST_IMSI + number:015d}"
     serial, times = f"testbed{number:04d}", (access.attach_ms, access.connect_ms)
-    return ModemPlan(access.stick, serial, access.apn, mac, imei, imsi, *times, access.low_dbm)
+    port = f"serial:{serial}:{MODELS[access.stick].at_interface}"
+    return ModemPlan(port, access.apn, access.low_dbm, VirtualStick(access.stick, serial, mac, imei, imsi, *times))
 
 
 def _with_check_digit(digits: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +29,8 @@ class Accesses:
         self._where = f"UE {setup.config.name}"
         self._setups = {access.name: access for access in setup.accesses}
         self._told = told
+        self._expected = {access.name: access.addresses for access in setup.accesses}
+        self._locks = {access.name: asyncio.Lock() for access in setup.accesses}  # one thing at a time with each
         self._wired: dict[str, WiredAccess] = {}
         self._modems: dict[str, ModemAccess] = {}
         self._wifis: dict[str, tuple[WifiAccess, Station, DhcpClient]] = {}
@@ -53,19 +56,22 @@ class Accesses:
 
     async def attach(self, name: str) -> None:
         """Get on an access network, unless we are on it and it is whole."""
-        setup = self.known(name)
-        if self.has_carrier(name):
-            return
-        given = tuple(await self._access(name).attach())
-        if not {each.address for each in given} <= {each.address for each in setup.addresses}:
-            got, wanted = (", ".join(each.address for each in some) for some in (given, setup.addresses))
+        setup, expected = self.known(name), self._expected[name]
+        async with self._locks[name]:
+            if self.has_carrier(name):
+                return
+            given = tuple(await self._access(name).attach())
+        if not {each.address for each in given} <= {each.address for each in expected}:
+            await self.detach(name)
+            got, wanted = (", ".join(each.address for each in some) for some in (given, expected))
             mend = "give the subscriber this address in the packet core, or the access that one in the topology"
             raise RigError(f"the network gave {got}, the topology says {wanted}", where=f"access {name}", mend=mend)
         self._setups[name] = replace(setup, addresses=given)
 
     async def detach(self, name: str) -> None:
         """Leave an access network."""
-        await self._access(name).detach()
+        async with self._locks.get(name, asyncio.Lock()):
+            await self._access(name).detach()
 
     def has_carrier(self, name: str) -> bool:
         """Whether an access that we are on still carries anything, as far as we have been told."""
@@ -76,14 +82,15 @@ class Accesses:
         access = self._access(name)
         if isinstance(access, WiredAccess):
             raise UsageError(f"access {name} has no signal", where=self._where)
-        if access.carrier or name not in self._wifis:
-            return await access.signal_dbm()
-        _, station, _ = self._wifis[name]
-        wifi = self.known(name).wifi
-        assert wifi is not None
-        if not station.running:
-            await station.start()
-        return max((each.signal_dbm for each in await station.scan() if each.ssid == wifi.ssid), default=None)
+        async with self._locks[name]:
+            if access.carrier or name not in self._wifis:
+                return await access.signal_dbm()
+            _, station, _ = self._wifis[name]
+            wifi = self.known(name).wifi
+            assert wifi is not None
+            if not station.running:
+                await station.start()
+            return max((each.signal_dbm for each in await station.scan() if each.ssid == wifi.ssid), default=None)
 
     def known(self, name: str) -> AccessSetup:
         """What is known of an access.  Raises UsageError when there is none of this name."""
@@ -118,7 +125,7 @@ def _modem(access: AccessSetup) -> ModemAccess:
     modem = access.modem
     assert modem is not None
     port = PortName.parse(modem.port)
-    return ModemAccess(access.name, port, modem.apn, modem.mac, access.table, low_dbm=modem.low_dbm)
+    return ModemAccess(access.name, port, modem.apn, access.table, low_dbm=modem.low_dbm)
 
 
 def _wifi(access: AccessSetup) -> tuple[WifiAccess, Station, DhcpClient]:

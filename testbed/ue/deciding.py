@@ -135,7 +135,7 @@ class Decider:
 
     def _handed_over(self, access: str) -> None:
         old = self._accesses[self.serving]
-        if old.lost is not None and old.lost.startswith("no media"):
+        if _is_silence(old.lost):
             old.lost = None  # its link was there; it is barred for a while
         self.serving, self._since_s = access, self._now_s
         for each in self._accesses.values():
@@ -153,6 +153,9 @@ class Decider:
 
     def _decide(self) -> Decision | None:
         self._wants_to_leave = False
+        serving = self._accesses[self.serving]
+        if _is_silence(serving.lost) and self._now_s > serving.barred_until_s:
+            serving.lost = None  # nobody tells that media is back; if it is not, silence is told again
         for rule in URGENCY:
             if decision := rule(self):
                 return decision
@@ -293,6 +296,10 @@ URGENCY: Sequence[Rule] = (
     Decider._when_better,
     Decider._when_falling,
 )
+
+
+def _is_silence(lost: str | None) -> bool:
+    return lost is not None and lost.startswith("no media")
 
 
 def _since(before_s: float | None, holds: bool, now_s: float) -> float | None:

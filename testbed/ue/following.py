@@ -47,8 +47,10 @@ class Follower:
         self._loop = asyncio.get_running_loop()
         self._decider = Decider(policy, serving, self._loop.time())
         self._tasks: set[asyncio.Task[None]] = set()
+        self._moving: set[asyncio.Task[None]] = set()
         self._alarm: asyncio.TimerHandle | None = None
         self._before = (ue.on_access_event, ue.on_media_silence)
+        self._lost: set[str] = set()  # accesses without a link
         self.moves = 0  # that were carried out
 
     def begin(self) -> None:
@@ -57,12 +59,13 @@ class Follower:
         self._ue.media.watch(self._policy.silence_ms)
         for access in self._policy.prefer:
             if access in self._policy.accesses:
-                self._start(self._measure(access))
+                self._start(self._tasks, self._measure(access))
 
-    def end(self) -> None:
-        """Stay where we are from now on."""
+    async def end(self) -> None:
+        """Stay where we are from now on; a move under way comes to its end first."""
         for task in self._tasks:
             task.cancel()
+        await asyncio.gather(*self._moving, return_exceptions=True)
         if self._alarm is not None:
             self._alarm.cancel()
         self._ue.media.watch(0)
@@ -77,6 +80,9 @@ class Follower:
             except TestbedError as silent:
                 log.info("signal of %s: %s", access, silent)
                 dbm = None
+            if dbm is not None and access in self._lost and access != self.serving:
+                self._lost.discard(access)  # a link that was lost tells by its signal alone that it could be had again
+                self._see(LinkUp(access))
             self._see(Signal(access, NOT_HEARD_DBM if dbm is None else dbm))
             await asyncio.sleep(MEASURE_S)
 
@@ -85,8 +91,10 @@ class Follower:
         if handoff is not None:  # what an inactive connection or a handoff under way has to do with it
             handoff(event)
         if event.what in LOSSES:
+            self._lost.add(event.access)
             self._see(LinkLost(event.access, event.what))
         elif event.what in UP:
+            self._lost.discard(event.access)
             self._see(LinkUp(event.access))
 
     def _silent(self, after_ms: float) -> None:
@@ -103,9 +111,9 @@ class Follower:
         for decision in self._decider.handle(now_s, event):
             self._tell(decision)
             if decision.what is What.PREPARE:
-                self._start(self._prepare(decision.access))
+                self._start(self._tasks, self._prepare(decision.access))
             elif decision.what in MOVES:
-                self._start(self._move(decision))
+                self._start(self._moving, self._move(decision))
         self._set_alarm()
 
     def _set_alarm(self) -> None:
@@ -145,7 +153,7 @@ class Follower:
         self._ue.markers.mark("decision", policy=self._policy.name, **detail)
         self._ue.told("decision", {"policy": self._policy.name, **detail})
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+    def _start(self, among: set[asyncio.Task[None]], work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        among.add(task)
+        task.add_done_callback(among.discard)

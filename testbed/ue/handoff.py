@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from drivers.protocols import LOSSES, AccessEvent
-from testbed.errors import ProductFailure
+from testbed.errors import ProductFailure, UsageError
 from testbed.ue.connection import ConnectionState, ImsConnection, Move
 from testbed.ue.equipment import UserEquipment
 from testbed.ue.retreat import FAILURES, Retreat, Step
@@ -47,6 +47,7 @@ class Handoff:
     def arm(self, old: str, order: HandoffOrder) -> None:
         """Move from `old` as soon as that access fails; :meth:`wait` tells the outcome."""
         Move(order.move)  # a wrong word is an error now, not in the middle of the handoff
+        self._refuse_a_second()
         self._armed = (old, order)
         self._done = asyncio.get_running_loop().create_future()
         self._ue.media.watch(order.silence_ms)
@@ -61,7 +62,13 @@ class Handoff:
 
     async def go(self, old: str, order: HandoffOrder, *, broken: bool = False) -> dict[str, Any]:
         """Move now.  Where the old access is not broken it stays attached, its connection inactive."""
+        self._refuse_a_second()
         return await self._hand_over(old, order, broken=broken)
+
+    def _refuse_a_second(self) -> None:
+        if self._leaving is not None:
+            what = f"a handoff from {self._leaving} to {self._towards} is under way"
+            raise UsageError(what, where=f"UE {self._ue.setup.config.name}", mend="wait for its end")
 
     def _on_access_event(self, event: AccessEvent) -> None:
         if event.what == "signal-low":

@@ -35,7 +35,7 @@ class Orders:
         self._follower: Follower | None = None
 
     async def stop(self) -> None:
-        self._unfollow()
+        await self._unfollow()
         if self._parts is not None:
             await self.ue.stop()
 
@@ -72,19 +72,19 @@ class Orders:
 
     async def do_follow(self, policy: dict[str, Any], serving: str) -> None:
         """Hand over by itself from now on, as a policy says."""
-        self._unfollow()
+        await self._unfollow()
         self._follower = Follower(self.ue, self.handoff, Policy.from_data(policy), serving)
         self._follower.begin()
 
     async def do_unfollow(self) -> Result:
         """Stay where it is from now on."""
-        follower = self._unfollow()
+        follower = await self._unfollow()
         return {"serving": follower.serving, "moves": follower.moves} if follower else {}
 
-    def _unfollow(self) -> Follower | None:
+    async def _unfollow(self) -> Follower | None:
         follower, self._follower = self._follower, None
         if follower is not None:
-            follower.end()
+            await follower.end()
         return follower
 
     # Registration

@@ -14,11 +14,10 @@ MAX_ORDER = 1 << 18  # bytes of one order, result or event between controller an
 
 @dataclass(frozen=True)
 class ModemSetup:
-    """The modem of an access: the name of its AT port, the APN, and its network device's hardware address."""
+    """The modem of an access: the name of its AT port, and the APN."""
 
     port: str
     apn: str
-    mac: str
     low_dbm: float | None = None
 
 

@@ -85,11 +85,14 @@ def test_what_a_killed_rig_leaves_of_its_stick_is_undone(tmp_path: Path) -> None
     plan = make_plan(load(TOPOLOGY))
     child = os.fork()
     if child == 0:
-        rig = Rig(plan, "killed", tmp_path, cards=cards(plan, subscribers(plan, 1)))
-        with rig.hold():
-            rig.bring_up()
-            rig.lever("lte").trigger("usb-port-disabled")
-            os.kill(os.getpid(), signal.SIGKILL)
+        try:
+            rig = Rig(plan, "killed", tmp_path, cards=cards(plan, subscribers(plan, 1)))
+            with rig.hold():
+                rig.bring_up()
+                rig.lever("lte").trigger("usb-port-disabled")
+                os.kill(os.getpid(), signal.SIGKILL)
+        finally:
+            os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
     assert len(left()) >= 2, "the test shows nothing: there is nothing to undo"
     journal = Journal(tmp_path / "killed" / "journal.jsonl")

@@ -69,10 +69,13 @@ def test_what_a_killed_rig_leaves_of_its_radios_is_undone(tmp_path: Path) -> Non
     plan = make_plan(load(TOPOLOGY))
     child = os.fork()
     if child == 0:
-        rig = Rig(plan, "killed", tmp_path, cards=cards(plan, subscribers(plan, 1)))
-        with rig.hold():
-            rig.bring_up()
-            os.kill(os.getpid(), signal.SIGKILL)
+        try:
+            rig = Rig(plan, "killed", tmp_path, cards=cards(plan, subscribers(plan, 1)))
+            with rig.hold():
+                rig.bring_up()
+                os.kill(os.getpid(), signal.SIGKILL)
+        finally:
+            os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
     journal = Journal(tmp_path / "killed" / "journal.jsonl")
     kept = [entry.values for entry in journal.entries() if entry.kind == "wifi-radio"]

@@ -218,6 +218,14 @@ def test_silence_does_not_hide_that_the_link_is_lost() -> None:
     assert What.BREAK_BEFORE_MAKE not in ue.sees(3, LinkLost("lte"))
 
 
+def test_silence_with_nowhere_to_go_is_no_reason_for_ever() -> None:
+    ue = Ue(obedient=False)
+    ue.sees(0, Signal("wifi", -60))
+    ue.sees(5, LinkLost("lte"))
+    assert ue.sees(10, MediaSilence("wifi", POLICY.silence_ms)) == [What.STAY]
+    assert ue.sees(10 + POLICY.bar_ms / 1000 + 1, LinkUp("lte"), Signal("lte", -95)) == []
+
+
 def test_a_policy_that_bars_nothing_does_not_try_again_without_end() -> None:
     ue = Ue(replace(POLICY, bar_ms=0), obedient=False)
     ue.sees(0, Signal("lte", -95), Signal("wifi", -60))
