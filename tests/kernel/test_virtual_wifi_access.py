@@ -147,7 +147,7 @@ def test_a_fading_signal_is_told_once_when_it_is_low_once_when_it_is_back_and_wh
                     await asyncio.sleep(0.25)
             told = [await one.event() for _ in range(4)]
             assert [each.what for each in told] == ["signal-low", "signal-back", "signal-low", "carrier-lost"]
-            assert -80 <= int(told[0].detail.split()[0]) <= -75
+            assert -85 <= int(told[0].detail.split()[0]) <= -75  # an average lags behind a fade
 
     asyncio.run(play())
 
