@@ -13,6 +13,12 @@ import click
 from testbed.cli.options import JSON, KERNEL, RIG, RUNS, clock_option
 from testbed.errors import RigError, UsageError
 
+# As testbed.measure.words has them, which is not imported for `--help`; a fade is a step of its own.
+TRIGGERS = (
+    "carrier-loss", "blackhole", "signal-low", "ap-power-off", "ap-silent", "ap-deauth", "stick-pulled",
+    "usb-port-disabled", "coverage-loss", "context-deactivated", "network-detach", "context-given-up", "airplane-mode",
+)  # fmt: skip
+
 if TYPE_CHECKING:
     from testbed.rig.kernel.uml import Clock
     from testbed.scenario.catalogue import AnyScenario
@@ -69,7 +75,7 @@ class Asked:
     "--repeat", type=click.IntRange(1, 10_000), default=1, metavar="N", help="Run it N times, and sum them up."
 )
 @JSON
-@click.option("--trigger", type=click.Choice(["carrier-loss", "blackhole"]), help="What happens to the old access.")
+@click.option("--trigger", type=click.Choice(TRIGGERS), help="What happens to the old access.")
 @click.option("--make-before-break", is_flag=True, default=None, help="Move the session before the old access is cut.")
 @click.option("--transport", type=click.Choice(["udp", "tcp"]), help="Of SIP between UE and P-CSCF.")
 @click.option("--ip", type=click.Choice(["4", "6"]), help="IP version of the accesses.")

@@ -42,7 +42,7 @@ class Markers:
 
 
 # What a UE does to its own modem, as orders to it: the trigger, and what mends it.
-UES_OWN: Mapping[TriggerKind, tuple[dict[str, Any], dict[str, Any] | None]] = {
+ORDERS: Mapping[TriggerKind, tuple[dict[str, Any], dict[str, Any] | None]] = {
     TriggerKind.AIRPLANE_MODE: ({"verb": "airplane", "on": True}, {"verb": "airplane", "on": False}),
     TriggerKind.CONTEXT_GIVEN_UP: ({"verb": "give-up-context"}, None),
 }
@@ -50,7 +50,7 @@ UES_OWN: Mapping[TriggerKind, tuple[dict[str, Any], dict[str, Any] | None]] = {
 
 async def break_access(rig: Rig, ue: UeHandle, access: str, kind: TriggerKind) -> None:
     """Have a trigger happen to an access of this UE."""
-    if own := UES_OWN.get(kind):
+    if own := ORDERS.get(kind):
         await ue.order(access=access, **own[0])
     else:
         rig.lever(access).trigger(kind)
@@ -58,7 +58,7 @@ async def break_access(rig: Rig, ue: UeHandle, access: str, kind: TriggerKind) -
 
 async def mend_access(rig: Rig, ue: UeHandle, access: str, kind: TriggerKind) -> None:
     """Have it over, as far as it does not pass by itself."""
-    if own := UES_OWN.get(kind):
+    if own := ORDERS.get(kind):
         if own[1] is not None:
             await ue.order(access=access, **own[1])
     else:

@@ -16,6 +16,7 @@ from testbed.errors import UsageError
 from testbed.measure.expected import Expectations
 from testbed.measure.words import Procedure, TriggerKind
 from testbed.scenario.common import FAR, MOVING, Common
+from testbed.scenario.triggers import refuse_impossible
 from testbed.topology import files
 from testbed.topology.document import parse
 from testbed.topology.faults import Complaint, nearest
@@ -92,6 +93,7 @@ class Scenario(Common):
         """Raises UsageError when this scenario cannot run on that topology."""
         super().fit(plan)
         self.new_access(plan)
+        refuse_impossible(plan.accesses[self.old_access(plan)], self.trigger, f"scenario {self.name}: trigger")
 
     def _access(self, plan: Plan, wanted: str | None, key: str, but: str | None) -> str:
         there = plan.ues[MOVING].accesses

@@ -13,11 +13,12 @@ from pydantic import BaseModel, Field
 
 from testbed.errors import UsageError
 from testbed.measure.expected import Expectations
-from testbed.measure.words import Procedure
+from testbed.measure.words import Procedure, TriggerKind
 from testbed.scenario.common import Common
-from testbed.scenario.language.breaking import Arm
+from testbed.scenario.language.breaking import Arm, Fade, HandOff
 from testbed.scenario.language.step import Step
 from testbed.scenario.language.verb import Kind, Names
+from testbed.scenario.triggers import refuse_impossible
 from testbed.topology.faults import Complaint, KeyPath, dotted, nearest, shown
 from testbed.topology.plan import Plan
 
@@ -78,6 +79,12 @@ class SteppedScenario(Common):
                 what = f"there is no {names.kind} `{shown(name)}` in topology {plan.topology}"
                 mend = nearest(name, there[names.kind], "it has")
                 raise UsageError(what, where=f"scenario {self.name}: {dotted(path)}", mend=mend)
+        for number, step in enumerate(self.steps):
+            where = f"scenario {self.name}: steps[{number}]"
+            if isinstance(step.verb, HandOff):
+                refuse_impossible(plan.accesses[step.verb.from_], step.verb.trigger, where)
+            elif isinstance(step.verb, Fade):
+                refuse_impossible(plan.accesses[step.verb.access], TriggerKind.FADE, where)
 
     def with_options(self, **options: Any) -> Self:
         """With the options of a command line; None is one that was not given.
