@@ -37,18 +37,17 @@ def as_record(radio: Radio) -> dict[str, Any]:
 
 
 def _draw(radio: Radio) -> None:
-    name = click.style(radio.device or "(no device)", bold=True)
+    """A line for what it is, and below it how it is and who controls it."""
     mode = MODES.get(radio.mode or "", radio.mode)
     channel = said_channel(radio.frequency_mhz) if radio.frequency_mhz else None
-    ssid = None if radio.ssid is None else f"`{radio.ssid}`"
     power = None if radio.power_dbm is None or not radio.frequency_mhz else f"{radio.power_dbm:g} dBm"
-    parts = [name, radio.phy, mode, channel, power, ssid, radio.state if radio.device or radio.blocked else None]
+    ssid = None if radio.ssid is None else f"`{radio.ssid}`"
+    parts = [click.style(radio.device or "(no device)", bold=True), radio.phy, mode, channel, power, ssid]
     click.echo("  ".join(part for part in parts if part))
-    if radio.device:
-        click.echo(
-            f"    controlled by {radio.control}, {radio.control.path}"
-            if radio.control
-            else "    no program controls it"
-        )
+    if radio.device or radio.blocked:
+        click.echo(click.style(f"    {radio.state}", fg="yellow" if radio.blocked else None))
     if radio.blocked:
-        click.echo(click.style(f"    mend: {UNBLOCK}", fg="yellow"))
+        click.echo(f"      mend: {UNBLOCK}")
+    if radio.device:
+        who = f"controlled by {radio.control}, {radio.control.path}" if radio.control else "no program controls it"
+        click.echo(f"    {who}")

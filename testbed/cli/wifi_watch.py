@@ -98,28 +98,41 @@ class _Watcher:
     def __init__(self, device: str, interval_s: float, view: View) -> None:
         self.device, self.seen = device, False
         self._interval_s, self._view = interval_s, view
-        self._news, self._ended = asyncio.Event(), False
+        self._news, self._ended = asyncio.Event(), asyncio.Event()
 
     async def follow(self, control: ControlSocket | None) -> None:
         """Until it goes: raises DaemonGone or DaemonSilent."""
         if control is None:
             raise DaemonGone("no program controls it", where=self.device)
-        self._ended = False
+        self._ended.clear()
         async with attached(control, self.device, self._heard) as opened:
             if self.seen:
                 self._view.event("back", control.program or "")
             while True:
                 self._news.clear()
-                self._view.reading(await read(opened, self.device))
+                self._view.reading(await self._read(opened))
                 self.seen = True
                 await within(self._news, self._interval_s)
-                if self._ended:
-                    raise DaemonGone("it has ended", where=opened.where)
+
+    async def _read(self, opened: Control) -> Reading:
+        """A reading; raises DaemonGone as soon as the program says that it ends, for then it answers no more."""
+        asking = asyncio.ensure_future(read(opened, self.device))
+        ending = asyncio.ensure_future(self._ended.wait())
+        try:
+            await asyncio.wait((asking, ending), return_when=asyncio.FIRST_COMPLETED)
+            if ending.done():
+                raise DaemonGone("it has ended", where=opened.where)
+            return asking.result()
+        finally:
+            for task in (asking, ending):
+                task.cancel()
+            await asyncio.gather(asking, ending, return_exceptions=True)
 
     def _heard(self, datagram: str) -> None:
         with contextlib.suppress(Unreadable):
             event = events.parse(datagram)
-            self._ended = self._ended or isinstance(event, events.Terminating)
+            if isinstance(event, events.Terminating):
+                self._ended.set()
             self._view.event(*said(event))
             self._news.set()
 
