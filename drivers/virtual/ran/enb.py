@@ -31,7 +31,6 @@ USER_INACTIVITY = ("radioNetwork", "user-inactivity")
 RADIO_LOST = ("radioNetwork", "radio-connection-with-ue-lost")
 UNKNOWN_BEARER = ("radioNetwork", "unknown-E-RAB-ID")
 UNKNOWN_UE = ("radioNetwork", "unknown-enb-ue-s1ap-id")
-_TRANSPORT_BITS = 32  # of an IPv4 transport layer address; with IPv6 beside it, it comes first (TS 36.414 5.3)
 
 
 @dataclass(frozen=True)
@@ -134,7 +133,7 @@ class Enb:
         self._effects.append(S1Up(message.elements.get(s1ap.MME_NAME, "")))
 
     def _s1_refused(self, message: S1apMessage) -> None:
-        self._effects.append(S1Refused(_cause(message)))
+        self._effects.append(S1Refused(message.cause))
 
     def _downlink(self, message: S1apMessage) -> None:
         context = self._context(message)
@@ -143,7 +142,7 @@ class Enb:
     def _context_setup(self, message: S1apMessage) -> None:
         """8.3.1."""
         context = self._context(message)
-        wanted = message.items(s1ap.CONTEXT_BEARERS)
+        wanted = message.some(s1ap.CONTEXT_BEARERS)
         done = [
             item(s1ap.CONTEXT_ITEM_SET_UP, "E-RABSetupItemCtxtSURes", self._bearer_up(context, one)) for one in wanted
         ]
@@ -154,7 +153,7 @@ class Enb:
     def _bearer_setup(self, message: S1apMessage) -> None:
         """8.2.1."""
         context = self._context(message)
-        wanted = message.items(s1ap.BEARERS_TO_SET_UP)
+        wanted = message.some(s1ap.BEARERS_TO_SET_UP)
         done = [
             item(s1ap.BEARER_ITEM_SET_UP, "E-RABSetupItemBearerSURes", self._bearer_up(context, one)) for one in wanted
         ]
@@ -194,7 +193,7 @@ class Enb:
             return
         context.mme_number = mme_number
         self._about(context, "UEContextReleaseComplete", {})
-        self._end(context, _cause(message))
+        self._end(context, message.cause)
 
     def _paging(self, message: S1apMessage) -> None:
         how, identity = message[s1ap.UE_PAGING_ID]
@@ -208,20 +207,21 @@ class Enb:
         if how == "s1-Interface":
             contexts = list(self._contexts.values())
         else:
-            named = [one["value"][1] for one in listed]
+            named = [one["value"][1] for one in listed if isinstance(one["value"][1], dict)]
             numbers = {one.get("eNB-UE-S1AP-ID") for one in named}
             mme_numbers = {one.get("mME-UE-S1AP-ID") for one in named} - {None}
             contexts = [
                 one for one in self._contexts.values() if one.number in numbers or one.mme_number in mme_numbers
             ]
             name = "UE-associatedLogicalS1-ConnectionItem"
-            answer[s1ap.RESET_CONNECTIONS] = [item(s1ap.RESET_ITEM, name, one) for one in named]
+            if named:
+                answer[s1ap.RESET_CONNECTIONS] = [item(s1ap.RESET_ITEM, name, one) for one in named]
         self._send(S1apMessage("ResetAcknowledge", answer), 0)
         for context in contexts:
-            self._end(context, f"reset by the MME: {_cause(message)}")
+            self._end(context, f"reset by the MME: {message.cause}")
 
     def _error(self, message: S1apMessage) -> None:
-        self._effects.append(S1Fault(f"the MME reports an error: {_cause(message)}"))
+        self._effects.append(S1Fault(f"the MME reports an error: {message.cause}"))
 
     # Bearers
 
@@ -231,9 +231,9 @@ class Enb:
         if number in context.bearers:
             self._bearer_down(context, number)
         context.bearers[number] = teid
-        peer = _ipv4(wanted["transportLayerAddress"])
+        peer = s1ap.ipv4(wanted["transportLayerAddress"])
         self._effects.append(TunnelUp(context.ue, number, teid, peer, int.from_bytes(wanted["gTP-TEID"], "big")))
-        own = (int(self.settings.gtpu), _TRANSPORT_BITS)
+        own = (int(self.settings.gtpu), s1ap.IPV4_BITS)
         return {"e-RAB-ID": number, "transportLayerAddress": own, "gTP-TEID": teid.to_bytes(4, "big")}
 
     def _bearer_down(self, context: Context, number: int) -> bool:
@@ -281,20 +281,6 @@ class Enb:
 
     def _cell(self) -> dict[str, Any]:
         return {"pLMNidentity": self._plmn, "cell-ID": (self.settings.number << 8 | 1, 28)}
-
-
-def _cause(message: S1apMessage) -> str:
-    """A cause in the standard's words."""
-    group, value = message.elements.get(s1ap.CAUSE, ("misc", "unspecified"))
-    return f"{group}: {value}"
-
-
-def _ipv4(address: tuple[int, int]) -> IPv4Address:
-    """The IPv4 part of a transport layer address, a number and its length in bits."""
-    number, bits = address
-    if bits not in (32, 160):
-        raise PeerFault(f"a transport layer address of {bits} bits has no IPv4 address", where="TS 36.414 5.3")
-    return IPv4Address(number >> (bits - 32))
 
 
 _HANDLERS: dict[str, Callable[[Enb, S1apMessage], None]] = {

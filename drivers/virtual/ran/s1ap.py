@@ -6,17 +6,17 @@ dicts, lists, bytes, and (name, value) for a CHOICE.  Criticalities are the stan
 
 from __future__ import annotations
 
-import contextlib
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from ipaddress import IPv4Address
 from typing import Any, Literal
 
 from drivers.virtual.ran.errors import PeerFault
 
 PPID = 18  # S1AP's SCTP payload protocol identifier (TS 36.412)
 PORT = 36412
+IPV4_BITS, BOTH_BITS = 32, 160  # lengths of a transport layer address: IPv4, and IPv4 with IPv6 behind it
 
 Kind = Literal["initiatingMessage", "successfulOutcome", "unsuccessfulOutcome"]
 _CLASSES: dict[Kind, str] = {
@@ -55,8 +55,31 @@ class S1apMessage:
         return self.elements[number]
 
     def items(self, number: int) -> list[Any]:
-        """What the containers of a list hold; nothing where there is no list."""
-        return [item["value"][1] for item in self.elements.get(number, ())]
+        """What the containers of a list hold; nothing where there is no list.  Raises PeerFault for unknown ones."""
+        found = [item["value"][1] for item in self.elements.get(number, ())]
+        if not all(isinstance(one, dict) for one in found):
+            raise PeerFault(f"{self.name} holds an item that is not known in list {number}", where="S1AP")
+        return found
+
+    def some(self, number: int) -> list[Any]:
+        """The items of a list that must not be empty."""
+        if found := self.items(number):
+            return found
+        raise PeerFault(f"{self.name} has nothing in list {number}", where="S1AP")
+
+    @property
+    def cause(self) -> str:
+        """The cause in the standard's words."""
+        group, value = self.elements.get(CAUSE, ("misc", "unspecified"))
+        return f"{group}: {value}"
+
+
+def ipv4(address: tuple[int, int]) -> IPv4Address:
+    """The IPv4 part of a transport layer address, a number and its length in bits (TS 36.414 5.3)."""
+    number, bits = address
+    if bits not in (IPV4_BITS, BOTH_BITS):
+        raise PeerFault(f"a transport layer address of {bits} bits has no IPv4 address", where="TS 36.414 5.3")
+    return IPv4Address(number >> (bits - IPV4_BITS))
 
 
 def item(number: int, name: str, value: Any) -> dict[str, Any]:
@@ -83,9 +106,8 @@ def decode(data: bytes) -> S1apMessage:
     """Raises PeerFault for what is no S1AP message, or one that the standard's release in use does not know."""
     pdu = _asn1().S1AP_PDU_Descriptions.S1AP_PDU
     try:
-        with contextlib.redirect_stdout(io.StringIO()):  # the runtime prints what it thinks of bad input
-            pdu.from_aper(data)
-            _, body = pdu.get_val()
+        pdu.from_aper(data)
+        _, body = pdu.get_val()
         name, value = body["value"]
         elements = {one["id"]: one["value"][1] for one in value["protocolIEs"]}
     except Exception as unreadable:  # whatever the runtime meets in bytes that are no message

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from bson import Int64
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymongo import MongoClient
 from pymongo.errors import DuplicateKeyError, OperationFailure
@@ -86,6 +86,7 @@ def test_nobody_takes_it_for_a_mongodb_and_what_it_cannot_do_it_says(client: Mon
         list(client["epc"]["subscribers"].aggregate([]))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_any_bytes_are_answered_waited_for_or_refused(data: bytes) -> None:
     for head in (b"", b"\x20\0\0\0\1\0\0\0\0\0\0\0\xdd\x07\0\0", b"\x20\0\0\0\1\0\0\0\0\0\0\0\xd4\x07\0\0"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scripted_core import TAI
 from scripted_mme import MME_UE_ID, SGW, Mme, bearer
@@ -25,6 +25,10 @@ from drivers.virtual.ran.effects import (
 from drivers.virtual.ran.enb import RADIO_LOST, CellSettings, Enb
 
 GTPU = IPv4Address("127.0.1.1")
+RESET_ONE = (
+    "partOfS1-Interface",
+    [s1ap.item(91, "UE-associatedLogicalS1-ConnectionItem", {"mME-UE-S1AP-ID": MME_UE_ID})],
+)
 
 
 def connected() -> Mme:
@@ -105,8 +109,7 @@ def test_paging_is_for_whoever_has_the_identity() -> None:
 @pytest.mark.parametrize("partly", [False, True])
 def test_a_reset_ends_connections(partly: bool) -> None:
     mme = connected()
-    listed = [s1ap.item(91, "UE-associatedLogicalS1-ConnectionItem", {"mME-UE-S1AP-ID": MME_UE_ID})]
-    how = ("partOfS1-Interface", listed) if partly else ("s1-Interface", "reset-all")
+    how = RESET_ONE if partly else ("s1-Interface", "reset-all")
     (acknowledge,) = mme.say("Reset", {s1ap.CAUSE: ("misc", "om-intervention"), s1ap.RESET_TYPE: how})
     assert acknowledge.name == "ResetAcknowledge"
     assert mme.effects[-1] == ConnectionReleased("one", "reset by the MME: misc: om-intervention")
@@ -125,9 +128,24 @@ def test_without_the_mme_there_is_no_connection() -> None:
     assert isinstance(mme.effects[-1], ConnectionReleased)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=40))
 def test_any_bytes_do_no_worse_than_a_fault(data: bytes) -> None:
     enb = Enb(CellSettings(TAI, GTPU))
     for head in (b"", b"\x00\x0b\x40", b"\x00\x09\x00"):
         enb.receive(head + data)
         assert all(isinstance(effect, S1Fault | S1Up) for effect in enb.take())
+
+
+@settings(deadline=None, max_examples=30)  # the first one waits for an import
+@given(st.data())
+def test_a_message_with_some_bits_turned_does_no_worse_either(data: st.DataObject) -> None:
+    mme = connected()
+    mme.bearers(1, bearer(6, b"ims"))
+    mme.release_bearers(1, b"gone", 6, 9)
+    mme.say("Reset", {s1ap.CAUSE: ("misc", "om-intervention"), s1ap.RESET_TYPE: RESET_ONE})
+    for whole in mme.said:
+        turned = bytearray(whole)
+        for bit in data.draw(st.lists(st.integers(0, len(whole) * 8 - 1), min_size=1, max_size=3)):
+            turned[bit // 8] ^= 1 << bit % 8
+        mme.enb.receive(bytes(turned))

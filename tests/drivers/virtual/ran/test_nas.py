@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers.virtual.ran.errors import PeerFault
@@ -84,6 +84,7 @@ def test_pco_gives_both_families_in_the_networks_order() -> None:
     assert {number for number, _ in Pco.request(pcscf=True).options} >= {0x01, 0x0C, 0x03, 0x0D, 0x10}
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=64), st.sampled_from(["ue", "network"]))
 def test_any_bytes_are_a_message_or_a_fault_of_the_peer(data: bytes, sender: str) -> None:
     for head in (b"", b"\x07\x42", b"\x52\x01\xc1", b"\x07\x52", b"\x52\x01\xc5", b"\x07\x41", b"\x07\x49"):
@@ -94,6 +95,7 @@ def test_any_bytes_are_a_message_or_a_fault_of_the_peer(data: bytes, sender: str
         assert message
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_what_parses_is_written_as_it_was_understood(data: st.DataObject) -> None:
     kind = data.draw(st.sampled_from([emm.SecurityModeCommand, emm.AuthenticationRequest, emm.AttachReject]))
