@@ -23,7 +23,7 @@ from testbed.measure.words import Direction, Procedure
 
 AROUND_NS = 10_000_000_000
 BEFORE_TRIGGER_NS = 1_000_000_000  # losses this long before the trigger are still the handoff's
-IN_FLIGHT_NS = 250_000_000  # and where another handoff was shortly before: longer than any packet is on its way
+IN_FLIGHT_NS = 250_000_000  # and where another handoff came before in the same call, to which the time between belongs
 
 
 @dataclass
