@@ -108,7 +108,7 @@ class Screen(View):
         self._show(Text(f"{_clock()}  {'  '.join(_place(reading))}"))
 
     def event(self, what: str, detail: str = "") -> None:
-        line = Text(f"{_clock()}  ").append(what, style=COLOURS.get(what, "")).append(f"  {detail}")
+        line = Text(f"{_clock()}  ").append(what, style=COLOURS.get(what, "")).append(f"  {detail}" if detail else "")
         said_already = what == "away" and bool(self._away)
         if what == "away":
             self._away = self._away or _clock()
