@@ -60,6 +60,7 @@ class WifiAccess:
         self._undo: list[Request] = []
         self._carrier: bool | None = None  # None: we are not attached
         self._low = False
+        self._early: events.SignalChange | None = None  # came while we were getting on
         self._on_event: Callable[[AccessEvent], None] | None = None
         station.watch(self._happened)
         dhcp.watch(self._lease_changed)
@@ -76,6 +77,7 @@ class WifiAccess:
             if not self._station.running:
                 await self._station.start()
             await self._station.connect(self._credentials, timeout_s=self._connect_s)
+            self._early = None
             if self._low_dbm is not None:
                 await self._station.monitor_signal(self._low_dbm)
             own = [self._own(await self._dhcp.acquire())]
@@ -90,6 +92,8 @@ class WifiAccess:
                 why.add_note(f"and then: {also}")
             raise
         self._carrier, self._low = True, False
+        if self._early is not None:  # nobody tells again of a signal that was low from the beginning
+            self._signal(self._early)
         return tuple(own)
 
     async def detach(self) -> None:
@@ -167,6 +171,8 @@ class WifiAccess:
 
     def _signal(self, event: events.SignalChange) -> None:
         """The kernel tells again and again while the signal moves; we tell which side of the threshold it is on."""
+        if self._carrier is None:
+            self._early = event
         if not self._carrier or event.above != self._low:
             return
         self._low = not event.above

@@ -153,6 +153,17 @@ def test_a_fading_signal_is_told_once_when_it_is_low_once_when_it_is_back_and_wh
 
 
 @simulated
+def test_a_signal_that_is_low_from_the_beginning_is_told_too(rig: WifiRig) -> None:
+    async def play() -> None:
+        async with scene(rig, low_dbm=-75) as one, server(rig, PLAN):
+            await asyncio.to_thread(rig.lever().set_attenuation_db, 42)
+            await one.access.attach()
+            assert (await one.event()).what == "signal-low"
+
+    asyncio.run(play())
+
+
+@simulated
 def test_a_wpa_supplicant_that_is_killed_is_a_lost_link_and_the_next_attach_starts_another(rig: WifiRig) -> None:
     async def play() -> None:
         async with scene(rig) as one, server(rig, PLAN):
