@@ -94,4 +94,4 @@ def as_record(state: State | None) -> dict[str, Any]:
 
 def trouble(error: DriverError) -> dict[str, Any]:
     """For --json."""
-    return {"what": error.what, "where": error.where, "mend": error.mend}
+    return {"kind": type(error).__name__, "what": error.what, "where": error.where, "mend": error.mend}

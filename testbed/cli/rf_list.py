@@ -16,6 +16,8 @@ from drivers.rf.limits import Limits
 from drivers.rf.spec import LeverSpec
 from testbed.cli.rf_bench import BENCH, JSON, as_record, read, safe_state, said, said_limits, state, trouble
 
+UNANSWERED = ("Unreachable", "Silent")  # of drivers.rf.errors
+
 
 @click.command("list")
 @BENCH
@@ -50,7 +52,8 @@ def look(name: str, spec: LeverSpec) -> dict[str, Any]:
 def _draw(one: dict[str, Any], width: int) -> None:
     name = click.style(f"{one['name']:<{width}}", bold=True)
     if error := one["trouble"]:
-        click.echo(f"{name}  {click.style('no answer', fg='red')}  {one['where']}: {error['what']}")
+        word = "no answer" if error["kind"] in UNANSWERED else "trouble"
+        click.echo(f"{name}  {click.style(f'{word:<9}', fg='red')}  {one['where']}: {error['what']}")
         if error["mend"]:
             click.echo(f"{'':<{width}}  mend: {error['mend']}")
         return

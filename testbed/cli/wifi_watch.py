@@ -32,7 +32,14 @@ START_IT = (
 
 @click.command()
 @DEVICE
-@click.option("--interval", "interval_s", default=1.0, show_default=True, help="Ask every so many seconds.")
+@click.option(
+    "--interval",
+    "interval_s",
+    type=click.FloatRange(min=0.05),
+    default=1.0,
+    show_default=True,
+    help="Ask every so many seconds.",
+)
 @click.option("--for", "for_s", type=float, help="End after so many seconds; otherwise at Ctrl-C.")
 @JSON
 def watch(device: str | None, interval_s: float, for_s: float | None, as_json: bool) -> None:

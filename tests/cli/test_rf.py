@@ -82,6 +82,12 @@ def test_list_shows_state_and_limits_and_one_that_does_not_answer_keeps_no_other
     assert cellar["trouble"]["where"] == "attenuator http://127.0.0.1:9"
 
 
+def test_a_lever_that_answers_and_is_another_than_the_file_says_is_no_silent_one(device: Rcdat, tmp_path: Path) -> None:
+    lever = {"kind": "attenuator", "address": "127.0.0.1", "port": device.http, "maximum_db": 200}
+    output = rf("list", "--bench", written(tmp_path, {"corridor": lever})).output
+    assert "corridor  trouble    attenuator http://127" in output and "it cannot do 0 to 200 dB" in output
+
+
 def test_set_rounds_to_a_step_and_reads_back(bench: str, device: Rcdat) -> None:
     result = rf("set", "corridor", "12.3", "--bench", bench)
     assert result.output == "corridor: 12.25 dB (12.3 dB rounded to its step)\n"
