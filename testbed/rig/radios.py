@@ -10,11 +10,13 @@ import asyncio
 import contextlib
 import ipaddress
 import json
+import secrets
 import select
 import subprocess
 import sys
 import threading
 from collections.abc import Coroutine, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any, Protocol, TypeVar
 
@@ -24,14 +26,16 @@ from drivers.host.processes import VARIABLE
 from drivers.virtual import radios
 from drivers.virtual.medium_orders import Client, RemoteAttenuator
 from drivers.wifi.access_point import HostapdAccessPoint
-from drivers.wifi.configuration import ApConfiguration, Credentials
+from drivers.wifi.configuration import ApConfiguration, Credentials, FastTransition
 from drivers.wifi.dhcp_server import DhcpPlan, DhcpServer
 from testbed.errors import RigError
 from testbed.rig.journal import Entry
-from testbed.topology.plan import AP_RADIO, UE_CABLE, AccessPlan, WifiPlan
+from testbed.topology.plan import UE_CABLE, AccessPlan, WifiPlan, WifiPoint
 
 RUN = Path("/run")
+DOMAIN = "7e57"  # the mobility domain (802.11r) of a network with several access points
 NEAR_DB = 60.0  # between radios that nothing attenuates: -40 dBm of 20 dBm
+FARTHER_DB = 6.0  # a second access point is so much weaker: the UE begins with the first
 BELOW_DB = 5.0  # a weak signal is so much below the threshold
 READY_S, END_S = 10.0, 5.0
 DO_S = 60.0  # every single thing that is asked of an access point has a shorter limit of its own
@@ -56,7 +60,8 @@ class RigRadios:
         self._environment = {VARIABLE: mark}
         self._client: Client | None = None
         self._medium: subprocess.Popen[bytes] | None = None
-        self._points: dict[str, tuple[HostapdAccessPoint, DhcpServer]] = {}
+        self._points: dict[str, list[HostapdAccessPoint]] = {}
+        self._servers: dict[str, DhcpServer] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
@@ -82,9 +87,10 @@ class RigRadios:
         self.folder.mkdir(mode=0o700)
         for access in self._accesses.values():
             wifi = _wifi(access)
-            (point, at), (station, ue) = self._radios(access)
-            radios.make(point, _packed(wifi.ap_mac), f"{self._rig}-{at}", AP_RADIO)
-            radios.make(station, _packed(wifi.station_mac), f"{self._rig}-{ue}", access.name)
+            macs = [wifi.station_mac, *(point.mac for point in wifi.points)]
+            named = [access.name, *(point.device for point in wifi.points)]
+            for (radio, host), mac, device in zip(self._radios(access), macs, named, strict=True):
+                radios.make(radio, _packed(mac), f"{self._rig}-{host}", device)
 
     def start(self, spawn: Spawn) -> None:
         """The air, then access points and DHCP servers; they serve when this returns."""
@@ -93,14 +99,16 @@ class RigRadios:
         self._thread = threading.Thread(target=self._loop.run_forever, name=f"wifi-{self._rig}", daemon=True)
         self._thread.start()
         for access in self._accesses.values():
-            self._points[access.name] = self._do(self._access_point(access))
+            self._do(self._serve(access))
 
     def stop(self) -> None:
         """End them; what is left is the journal's to undo."""
-        for point, server in self._points.values():
-            for ending in (server.stop(), point.stop()):
-                with contextlib.suppress(Exception):  # it may be gone already
-                    self._do(ending)
+        ending = [server.stop for server in self._servers.values()]
+        ending += [point.stop for point in chain.from_iterable(self._points.values())]
+        for stop in ending:
+            with contextlib.suppress(Exception):  # it may be gone already
+                self._do(stop())
+        self._servers.clear()
         self._points.clear()
         if self._loop is not None and self._thread is not None:
             self._loop.call_soon_threadsafe(self._loop.stop)
@@ -123,16 +131,20 @@ class RigRadios:
 
     def enable(self, access: str, on: bool) -> None:
         """Switch an access point off or on; stations are told when it goes, as hostapd does it."""
-        point = self._points[access][0]
-        self._do(point.enable() if on else point.disable())
+        for point in self._points[access]:
+            self._do(point.enable() if on else point.disable())
 
     def deauthenticate(self, access: str) -> None:
         """Send the UE away (IEEE 802.11-2020 11.3.4.5)."""
-        self._do(self._points[access][0].deauthenticate(_wifi(self._accesses[access]).station_mac))
+        station = _wifi(self._accesses[access]).station_mac
+        for point in self._points[access]:
+            if any(each.address == station for each in self._do(point.stations())):
+                self._do(point.deauthenticate(station))
 
     def mute(self, access: str, on: bool) -> None:
         """Nothing leaves the access point's antenna any more, and nobody is told; or all is well again."""
-        self._order("mute", radio=f"{access}-ap", on=on)
+        for point in _wifi(self._accesses[access]).points:
+            self._order("mute", radio=_in_the_air(self._accesses[access], point), on=on)
 
     def weaken(self, access: str, weak: bool) -> None:
         """Have the UE's signal fall below what it calls low, or be as it was."""
@@ -143,22 +155,26 @@ class RigRadios:
         self.attenuator(access).set_attenuation_db(-40 - low_dbm + BELOW_DB if weak else 0.0)
 
     def attenuator(self, access: str) -> RemoteAttenuator:
-        """The air between an access point and the UE."""
+        """The air between the access points and the UE."""
         assert self._client is not None
-        return self._client.attenuator([(f"{access}-ap", f"{access}-ue")])
+        plan = self._accesses[access]
+        return self._client.attenuator([(_in_the_air(plan, point), f"{access}-ue") for point in _wifi(plan).points])
 
     # Inside
 
-    def _radios(self, access: AccessPlan) -> tuple[tuple[str, str], tuple[str, str]]:
-        """The names of its two radios, each with the host where it goes."""
-        return (f"{self._rig}-{access.name}-ap", access.namespace), (f"{self._rig}-{access.name}-ue", access.ue)
+    def _radios(self, access: AccessPlan) -> list[tuple[str, str]]:
+        """The names of its radios, the UE's first, each with the host where it goes."""
+        points = [(f"{self._rig}-{_in_the_air(access, point)}", access.namespace) for point in _wifi(access).points]
+        return [(f"{self._rig}-{access.name}-ue", access.ue), *points]
 
     def _start_medium(self, spawn: Spawn) -> None:
         given: dict[str, dict[str, str]] = {}
         for access in self._accesses.values():
-            given[f"{access.name}-ap"] = {"address": _wifi(access).ap_mac}
             given[f"{access.name}-ue"] = {"address": _wifi(access).station_mac}
-        losses = [[one, other, NEAR_DB] for one in given for other in given if one < other]
+            given |= {_in_the_air(access, point): {"address": point.mac} for point in _wifi(access).points}
+        farther = {_in_the_air(each, point) for each in self._accesses.values() for point in _wifi(each).points[1:]}
+        pairs = [(one, other) for one in given for other in given if one < other]
+        losses = [[*pair, NEAR_DB + (FARTHER_DB if farther & {*pair} else 0.0)] for pair in pairs]
         plan = self.folder / "medium.json"
         plan.write_text(json.dumps({"radios": given, "losses_db": losses, "seed": self._seed or 0}))
         orders, log = self.folder / "orders", self.folder / "medium.log"
@@ -171,23 +187,24 @@ class RigRadios:
                 raise RigError(f"did not start: {log.read_text()[-300:].strip()}", where="virtual medium")
         self._client = Client(orders)
 
-    async def _access_point(self, access: AccessPlan) -> tuple[HostapdAccessPoint, DhcpServer]:
+    async def _serve(self, access: AccessPlan) -> None:
         wifi = _wifi(access)
         host = NamespaceHost(f"{self._rig}-{access.namespace}", self._environment)
         folder = self.folder / access.name
         folder.mkdir(mode=0o700)
         credentials = Credentials(wifi.ssid, wifi.security, wifi.passphrase)
-        configuration = ApConfiguration(credentials, wifi.channel, bridge=UE_CABLE)
-        log = folder / "hostapd.log"
-        point = HostapdAccessPoint(access.name, host, AP_RADIO, configuration, str(folder / "ap"), log)
+        key = secrets.token_hex(32) if wifi.security == "wpa3-sae" else ""  # with a PSK each derives its own
+        several = FastTransition(DOMAIN, key) if len(wifi.points) > 1 else None
+        self._points[access.name] = []
+        for point in wifi.points:
+            configuration = ApConfiguration(credentials, point.channel, fast_transition=several, bridge=UE_CABLE)
+            log = folder / f"{point.device}.log"
+            one = HostapdAccessPoint(access.name, host, point.device, configuration, str(folder / point.device), log)
+            await one.start()
+            self._points[access.name].append(one)
         server = DhcpServer(host, UE_CABLE, _dhcp(access), str(folder), folder / "dnsmasq.log")
-        await point.start()
-        try:
-            await server.start()
-        except BaseException:
-            await point.stop()
-            raise
-        return point, server
+        await server.start()
+        self._servers[access.name] = server
 
     def _order(self, verb: str, **values: Any) -> None:
         assert self._client is not None
@@ -224,6 +241,11 @@ def _dhcp(access: AccessPlan) -> DhcpPlan:
     network = ipaddress.ip_network(f"{own.address}/{own.prefix}", strict=False)
     fixed = {_wifi(access).station_mac: own.address}
     return DhcpPlan(str(network), own.address, own.address, own.gateway, pcscf=[own.pcscf], fixed=fixed)
+
+
+def _in_the_air(access: AccessPlan, point: WifiPoint) -> str:
+    """What the medium knows an access point as."""
+    return f"{access.name}-{point.device}"
 
 
 def _wifi(access: AccessPlan) -> WifiPlan:

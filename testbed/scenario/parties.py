@@ -79,7 +79,8 @@ def _access_setup(access: AccessPlan, sockets: Path) -> AccessSetup:
 
 
 def _wifi_setup(wifi: WifiPlan, folder: Path) -> WifiSetup:
-    return WifiSetup(wifi.ssid, wifi.security, wifi.passphrase, wifi.channel, str(folder), wifi.low_dbm)
+    channels = tuple(point.channel for point in wifi.points)
+    return WifiSetup(wifi.ssid, wifi.security, wifi.passphrase, channels, str(folder), wifi.low_dbm)
 
 
 def _modem_setup(modem: ModemPlan) -> ModemSetup:

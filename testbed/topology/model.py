@@ -130,7 +130,10 @@ class WifiAccess(Access):
     kind: Literal["wifi"]
     ssid: str = Field(default="testbed", min_length=1, max_length=32, description="The network's name.")
     security: Literal["open", "wpa2-psk", "wpa3-sae"] = Field(default="wpa2-psk", description="How stations get in.")
-    channel: int = Field(default=1, ge=1, le=177, description="1 to 13, or from 36 on in the 5 GHz band.")
+    channel: int = Field(default=1, ge=1, le=177, description="1 to 11, or from 36 on in the 5 GHz band.")
+    points: int = Field(
+        default=1, ge=1, le=2, description="Access points; a second one is five channels up, and 802.11r joins them."
+    )
     low_dbm: int | None = Field(
         default=-72, ge=-95, le=-45, description="RSSI below which the UE is told that the signal is low."
     )

@@ -20,7 +20,6 @@ from testbed.topology.model import Role
 BACKBONE = "backbone"
 UE_CABLE, NETWORK_LINK = "ue0", "net0"  # an access's devices: towards the UE, towards the backbone
 SERVER_DEVICE = "eth0"
-AP_RADIO = "ap0"  # an access point's radio, in its access's namespace
 SIP_PORT = 5060
 
 
@@ -59,13 +58,21 @@ class ModemPlan:
 
 
 @dataclass(frozen=True)
+class WifiPoint:
+    """One access point of a network; its radio in the access's namespace is `ap0`, that of a second one `ap1`."""
+
+    mac: str
+    channel: int
+    device: str
+
+
+@dataclass(frozen=True)
 class WifiPlan:
-    """The Wi-Fi that an access network is reached by; the access point's radio is bridged to the access's `ue0`."""
+    """The Wi-Fi that an access network is reached by; its access points are bridged to the access's `ue0`."""
 
     ssid: str
     security: Literal["open", "wpa2-psk", "wpa3-sae"]
-    channel: int
-    ap_mac: str
+    points: tuple[WifiPoint, ...]
     station_mac: str
     passphrase: str = field(default="for virtual radios only", repr=False)
     low_dbm: int | None = None  # RSSI below which the signal is called low

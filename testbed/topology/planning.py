@@ -17,6 +17,7 @@ from testbed.topology.plan import (
     UePlan,
     VirtualStick,
     WifiPlan,
+    WifiPoint,
 )
 
 FIRST_TABLE = 101  # routing tables 0, 253-255 are the kernel's own
@@ -71,8 +72,9 @@ def _access(name: str, access: Access, ue: str, table: int, found: dict[Family, 
 
 
 def _wifi(access: WifiAccess, number: int) -> WifiPlan:
-    macs = [f"02:00:5e:10:{place:02x}:{number:02x}" for place in (0, 1)]
-    return WifiPlan(access.ssid, access.security, access.channel, macs[0], macs[1], low_dbm=access.low_dbm)
+    station, *points = (f"02:00:5e:10:{place:02x}:{number:02x}" for place in range(access.points + 1))
+    made = tuple(WifiPoint(mac, access.channel + 5 * place, f"ap{place}") for place, mac in enumerate(points))
+    return WifiPlan(access.ssid, access.security, made, station, low_dbm=access.low_dbm)
 
 
 def _modem(access: ModemAccess, number: int) -> ModemPlan:

@@ -92,6 +92,21 @@ class Accesses:
                 await station.start()
             return max((each.signal_dbm for each in await station.scan() if each.ssid == wifi.ssid), default=None)
 
+    async def roam(self, name: str) -> str:
+        """Go to the strongest other access point of a Wi-Fi network that we are in; its BSSID."""
+        if name not in self._wifis:
+            raise UsageError(f"access {name} is no Wi-Fi", where=self._where)
+        wifi, (_, station, _) = self.known(name).wifi, self._wifis[name]
+        assert wifi is not None
+        async with self._locks[name]:
+            now = (await station.status()).bssid
+            heard = await station.scan()
+            others = [each for each in heard if each.ssid == wifi.ssid and each.bssid != now]
+            if not others:
+                raise RigError("no other access point of the network is heard", where=f"access {name}")
+            await station.roam(others[0].bssid)  # the strongest comes first
+        return others[0].bssid
+
     def known(self, name: str) -> AccessSetup:
         """What is known of an access.  Raises UsageError when there is none of this name."""
         if name not in self._setups:
@@ -141,7 +156,7 @@ def _wifi(access: AccessSetup) -> tuple[WifiAccess, Station, DhcpClient]:
     folder = Path(wifi.folder)
     folder.mkdir(mode=0o700, exist_ok=True)
     host = LocalHost()
-    station = Station(host, access.device, folder, folder / "wpa_supplicant.log", [wifi.channel])
+    station = Station(host, access.device, folder, folder / "wpa_supplicant.log", wifi.channels)
     dhcp = DhcpClient(host, access.device, wifi.folder, folder / "udhcpc.log")
     credentials = Credentials(wifi.ssid, wifi.security, wifi.passphrase)
     return (

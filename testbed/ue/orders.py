@@ -67,6 +67,9 @@ class Orders:
     async def do_airplane(self, access: str, on: bool) -> None:
         await self.ue.accesses.modem(access).airplane(on)
 
+    async def do_roam(self, access: str) -> Result:
+        return {"bssid": await self.ue.accesses.roam(access)}
+
     async def do_give_up_context(self, access: str) -> None:
         await self.ue.accesses.modem(access).give_up_context()
 

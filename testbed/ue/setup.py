@@ -28,7 +28,7 @@ class WifiSetup:
     ssid: str
     security: Literal["open", "wpa2-psk", "wpa3-sae"]
     passphrase: str = field(repr=False)
-    channel: int
+    channels: tuple[int, ...]  # of its access points: a scan of all takes seconds
     folder: str
     low_dbm: int | None = None
 

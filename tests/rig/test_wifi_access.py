@@ -80,9 +80,8 @@ def test_what_a_killed_rig_leaves_of_its_radios_is_undone(tmp_path: Path) -> Non
     journal = Journal(tmp_path / "killed" / "journal.jsonl")
     kept = [entry.values for entry in journal.entries() if entry.kind == "wifi-radio"]
     assert [radios.there(values) for values in kept] == [
-        ["virtual radio killed-wifi-ap"],
-        ["virtual radio killed-wifi-ue"],
+        [f"virtual radio killed-wifi-{radio}"] for radio in ("ue", "ap0", "ap1")
     ]
     assert journal.undo(print) == []
-    assert [radios.there(values) for values in kept] == [[], []]
+    assert [radios.there(values) for values in kept] == [[], [], []]
     assert not [name for name in plan.namespaces if netns.exists(f"killed-{name}")]

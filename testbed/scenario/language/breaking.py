@@ -113,6 +113,19 @@ class Fade(Keys):
         return await bench.levers.fade(self.access, self.to_db, self.over_s, self.steps_per_s)
 
 
+class Roam(Word):
+    """The UE goes to the other access point of its Wi-Fi network, by fast transition (802.11r)."""
+
+    root: AccessName
+
+    def said(self) -> str:
+        return f"the UE goes to the other access point of {self.root}"
+
+    async def do(self, bench: Bench) -> str | None:
+        went = await bench.ues[bench.plan.accesses[self.root].ue].order("roam", access=self.root)
+        return f"to {went['bssid']}"
+
+
 class Restore(Word):
     """What last happened to an access is over: its cable, or its stick, is plugged in again."""
 

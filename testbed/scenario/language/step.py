@@ -114,6 +114,7 @@ class Step(Strict):
     restore: breaking.Restore | None = None
     blackhole: breaking.Blackhole | None = None
     fade: breaking.Fade | None = None
+    roam: breaking.Roam | None = None
     follow: following.Follow | None = None
     unfollow: following.Unfollow | None = None
     clear: breaking.Clear | None = None
