@@ -52,6 +52,7 @@ class Firmware:
         self.state = ModemState()
         self.faults: list[Fault] = []
         self.on = False
+        self._vanished = False  # a fault has pulled it: whoever has it in his hands is about to notice
         self.now = 0.0
         self._editor = LineEditor()
         self._line: _Line | None = None
@@ -66,7 +67,7 @@ class Firmware:
 
     def power_on(self, now: float) -> None:
         """Boot: settings are the factory's, the card is locked again if it has a PIN, then the modem attaches."""
-        self.now, self.on = now, True
+        self.now, self.on, self._vanished = now, True, False
         self._forget_dialogue()
         self.state.reset()
         if self.card:
@@ -284,10 +285,13 @@ class Firmware:
 
     def _count(self, data: bytes, direction: Literal["in", "out"]) -> bytes:
         """As much of it as passes before the stick is pulled, if a fault says that it shall be."""
+        if self._vanished:
+            return b""
         for fault in self.faults:
             if fault.kind == "vanish" and not fault.used_up and fault.direction == direction:
                 if len(data) >= fault.at:
                     fault.fired += 1
+                    self._vanished = True
                     self.act("vanish")
                     return data[: fault.at] if direction == "out" else b""
                 fault.at -= len(data)
