@@ -11,6 +11,7 @@ from pathlib import Path
 
 from drivers.errors import DriverError
 from drivers.protocols import Host, LongProcess
+from drivers.waiting import within
 from drivers.wifi.errors import DaemonGone, DaemonSilent
 
 LOOK_S = 0.2  # so often we look whether it still runs: a host tells us only when asked
@@ -82,14 +83,13 @@ class Daemon:
         while not true():
             self._news.clear()
             running = self.running
-            try:
-                await asyncio.wait_for(self._news.wait(), LOOK_S)
-            except TimeoutError as late:
-                if not running:  # and nothing more has come of what it said
-                    raise self.gone() from late
-                if self._loop.time() >= deadline:
-                    said = f": {self.last_words}" if self._lines else ""
-                    raise DaemonSilent(f"no {what} within {deadline_s:g} s{said}", where=self.where) from late
+            if await within(self._news, LOOK_S):
+                continue
+            if not running:  # and nothing more has come of what it said
+                raise self.gone()
+            if self._loop.time() >= deadline:
+                said = f": {self.last_words}" if self._lines else ""
+                raise DaemonSilent(f"no {what} within {deadline_s:g} s{said}", where=self.where)
 
     def gone(self) -> DaemonGone:
         """That it has ended, with its last words."""

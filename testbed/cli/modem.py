@@ -6,9 +6,9 @@ usb:PATH[:INTERFACE], as in usb:1-1.2:2 (see `testbed modem list`).
 
 from __future__ import annotations
 
-import importlib
-
 import click
+
+from testbed.cli.verbs import Verbs
 
 # verb -> (module, one line of help); as in testbed.cli.main nothing is imported before it is used
 VERBS = {
@@ -23,25 +23,7 @@ VERBS = {
 }
 
 
-class ModemGroup(click.Group):
-    """A group whose commands are imported on first use: pyserial and the drivers take longer than `--help` may."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(VERBS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in VERBS:
-            return None
-        module = importlib.import_module(VERBS[cmd_name][0])
-        command: click.Command = getattr(module, "list_" if cmd_name == "list" else cmd_name)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(verb, text) for verb, (_, text) in VERBS.items()])
-
-
-@click.group(cls=ModemGroup)
+@click.group(cls=Verbs, table=VERBS)
 def modem() -> None:
     """LTE modems on this bench.
 

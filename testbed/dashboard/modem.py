@@ -5,22 +5,17 @@ Drawn when something is told and never by itself.  Where the output is no termin
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
-from rich.console import Console, Group, RenderableType
-from rich.live import Live
-from rich.panel import Panel
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from drivers.modem.levels import Signal
+from testbed.dashboard.radio import HISTORY, RadioScreen, RadioView, bar, clock, in_time, share
 
-EVENTS, HISTORY, BAR, WIDTH = 8, 48, 30, 90
-BLOCKS = "▁▂▃▄▅▆▇█"
+EVENTS = 8
 # Name, unit, and the levels from useless to excellent: TS 36.133 9.1 has the ranges, practice what is useful of them.
 SCALES = {
     "rsrp_dbm": ("RSRP", "dBm", -125.0, -75.0),
@@ -46,16 +41,8 @@ class Reading:
     active: tuple[int, ...]
 
 
-class View:
+class View(RadioView):
     """What is told of a modem; each kind of view shows it in its way."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Nothing to undo."""
 
     def reading(self, reading: Reading) -> None:
         raise NotImplementedError
@@ -64,47 +51,28 @@ class View:
         raise NotImplementedError
 
 
-class Screen(View):
+class Screen(RadioScreen, View):
     """For people."""
 
     def __init__(self, console: Console, port: str, interval_s: float) -> None:
-        self._console, self._port, self._interval_s = console, port, interval_s
+        super().__init__(console, interval_s, EVENTS)
+        self._port = port
         self._last: Reading | None = None
-        self._away = ""  # since when
         self._rsrp: deque[float | None] = deque(maxlen=HISTORY)
-        self._events: deque[Text] = deque(maxlen=EVENTS)
-        self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
-
-    def __enter__(self) -> Self:
-        if self._live:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._live:
-            self._live.stop()
 
     def reading(self, reading: Reading) -> None:
         self._last, self._away = reading, ""
         self._rsrp.append(reading.signal.strength_dbm)
-        self._show(Text(f"{_clock()}  {_place(reading)}  {_levels(reading.signal)}"))
+        self._show(Text(f"{clock()}  {_place(reading)}  {_levels(reading.signal)}"))
 
     def event(self, what: str, detail: str = "", cid: int | None = None) -> None:
         if what in ("gone", "away"):
-            self._away = self._away or _clock()
+            self._away = self._away or clock()
         about = f" {cid}" if cid is not None else ""
-        line = Text(f"{_clock()}  ").append(f"{what}{about}", style=COLOURS.get(what, "")).append(f"  {detail}")
+        line = Text(f"{clock()}  ").append(f"{what}{about}", style=COLOURS.get(what, "")).append(f"  {detail}")
         if what != "away" or not self._live:  # it is said every few seconds, and the screen says it anyway
             self._events.append(line)
         self._show(line)
-
-    def _show(self, line: Text) -> None:
-        if self._live:
-            self._live.update(self.picture(), refresh=True)
-        else:
-            self._console.print(line, soft_wrap=True)
 
     def picture(self) -> RenderableType:
         """All of it, as it stands."""
@@ -113,13 +81,10 @@ class Screen(View):
         title = self._port
         if self._last:
             title = f"{self._last.vendor} {self._last.model}  {self._port}"
-            parts += [] if self._away else [_service(self._last), _bars(self._last.signal), _line(self._rsrp)]
-        if self._events:
-            parts += [Text("")]
-        width = min(self._console.width, WIDTH)
-        hint = f"every {self._interval_s:g} s; Ctrl-C leaves"
-        lines = Group(*parts, *self._events)
-        return Panel(lines, title=title, title_align="left", subtitle=hint, subtitle_align="right", width=width)
+            if not self._away:
+                strength = in_time(self._rsrp, "RSRP", *SCALES["rsrp_dbm"][2:])
+                parts += [_service(self._last), _bars(self._last.signal), strength]
+        return self._framed(title, parts)
 
 
 def _service(reading: Reading) -> Text:
@@ -150,27 +115,5 @@ def _bars(signal: Signal) -> RenderableType:
     table.add_column(justify="right")
     for key, (name, unit, worst, best) in SCALES.items():
         if (value := getattr(signal, key)) is not None:
-            table.add_row(name, f"{value:g} {unit}", _bar(_share(value, worst, best)))
+            table.add_row(name, f"{value:g} {unit}", bar(share(value, worst, best)))
     return table if table.row_count else Text("no signal", style="red")
-
-
-def _bar(share: float) -> Text:
-    style = "red" if share < 1 / 3 else "yellow" if share < 2 / 3 else "green"
-    full = round(share * BAR)
-    return Text("█" * full, style=style).append("░" * (BAR - full), style="dim")
-
-
-def _line(values: deque[float | None]) -> Text:
-    """The strength in time, newest at the right; a gap where nothing was received."""
-    _, _, worst, best = SCALES["rsrp_dbm"]
-    shares = [None if value is None else _share(value, worst, best) for value in values]
-    marks = "".join(" " if one is None else BLOCKS[min(int(one * 8), 7)] for one in shares)
-    return Text(marks.ljust(HISTORY), style="cyan").append(f"  RSRP, {worst:g} to {best:g} dBm", style="dim")
-
-
-def _share(value: float, worst: float, best: float) -> float:
-    return min(max((value - worst) / (best - worst), 0.0), 1.0)
-
-
-def _clock() -> str:
-    return time.strftime("%H:%M:%S")

@@ -5,23 +5,18 @@ Drawn when something is told and never by itself.  Where the output is no termin
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
-from rich.console import Console, Group, RenderableType
-from rich.live import Live
-from rich.panel import Panel
+from rich.console import Console, RenderableType
 from rich.text import Text
 
 from drivers.protocols import AssociatedStation
 from drivers.wifi.reports import LinkSignal
+from testbed.dashboard.radio import HISTORY, RadioScreen, RadioView, bar, clock, in_time, share
 
-EVENTS, HISTORY, BAR, WIDTH, STATIONS = 10, 48, 30, 90, 8
-BLOCKS = "▁▂▃▄▅▆▇█"
-WORST_DBM, BEST_DBM = -90, -30
+EVENTS, STATIONS = 10, 8
+RANGE_DBM = (-90.0, -30.0)
 GOOD = ("COMPLETED", "ENABLED")
 COLOURS = {
     "connected": "green",
@@ -62,16 +57,8 @@ class Reading:
     stations: tuple[AssociatedStation, ...] = ()
 
 
-class View:
+class View(RadioView):
     """What is told of a radio; each kind of view shows it in its way."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Nothing to undo."""
 
     def reading(self, reading: Reading) -> None:
         raise NotImplementedError
@@ -80,48 +67,29 @@ class View:
         raise NotImplementedError
 
 
-class Screen(View):
+class Screen(RadioScreen, View):
     """For people."""
 
     def __init__(self, console: Console, device: str, interval_s: float) -> None:
-        self._console, self._device, self._interval_s = console, device, interval_s
+        super().__init__(console, interval_s, EVENTS)
+        self._device = device
         self._last: Reading | None = None
-        self._away = ""  # since when
         self._rssi: deque[int | None] = deque(maxlen=HISTORY)
-        self._events: deque[Text] = deque(maxlen=EVENTS)
-        self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
-
-    def __enter__(self) -> Self:
-        if self._live:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._live:
-            self._live.stop()
 
     def reading(self, reading: Reading) -> None:
         self._last, self._away = reading, ""
         self._rssi.append(reading.signal.rssi_dbm if reading.signal else None)
-        self._show(Text(f"{_clock()}  {'  '.join(_place(reading))}"))
+        self._show(Text(f"{clock()}  {'  '.join(_place(reading))}"))
 
     def event(self, what: str, detail: str = "") -> None:
-        line = Text(f"{_clock()}  ").append(what, style=COLOURS.get(what, "")).append(f"  {detail}" if detail else "")
+        line = Text(f"{clock()}  ").append(what, style=COLOURS.get(what, "")).append(f"  {detail}" if detail else "")
         said_already = what == "away" and bool(self._away)
         if what == "away":
-            self._away = self._away or _clock()
+            self._away = self._away or clock()
         if said_already or (self._live and what in UNSEEN):
             return
         self._events.append(line)
         self._show(line)
-
-    def _show(self, line: Text) -> None:
-        if self._live:
-            self._live.update(self.picture(), refresh=True)
-        else:
-            self._console.print(line, soft_wrap=True)
 
     def picture(self) -> RenderableType:
         """All of it, as it stands."""
@@ -132,19 +100,10 @@ class Screen(View):
         elif self._last:
             parts += _now(self._last)
             if self._last.role == "station":
-                parts.append(_line(self._rssi))
-        if self._events:
-            parts.append(Text(""))
+                parts.append(in_time(self._rssi, "RSSI", *RANGE_DBM))
         for event in self._events:
             event.no_wrap, event.overflow = True, "ellipsis"
-        return Panel(
-            Group(*parts, *self._events),
-            title=title,
-            title_align="left",
-            subtitle=f"every {self._interval_s:g} s; Ctrl-C leaves",
-            subtitle_align="right",
-            width=min(self._console.width, WIDTH),
-        )
+        return self._framed(title, parts)
 
 
 def _now(reading: Reading) -> list[RenderableType]:
@@ -183,24 +142,7 @@ def _station(one: AssociatedStation) -> str:
 def _bar(signal: LinkSignal | None) -> Text:
     if signal is None:
         return Text("no signal", style="red")
-    share = _share(signal.rssi_dbm)
-    style = "red" if share < 1 / 3 else "yellow" if share < 2 / 3 else "green"
-    full = round(share * BAR)
-    text = Text(f"RSSI {signal.rssi_dbm} dBm  ").append("█" * full, style=style).append("░" * (BAR - full), style="dim")
+    text = Text(f"RSSI {signal.rssi_dbm} dBm  ").append_text(bar(share(signal.rssi_dbm, *RANGE_DBM)))
     if signal.rate_mbit_s is not None:
         text.append(f"  {signal.rate_mbit_s} Mbit/s")
     return text
-
-
-def _line(values: deque[int | None]) -> Text:
-    """The signal in time, newest at the right; a gap where there was none."""
-    marks = "".join(" " if one is None else BLOCKS[min(int(_share(one) * 8), 7)] for one in values)
-    return Text(marks.ljust(HISTORY), style="cyan").append(f"  RSSI, {WORST_DBM} to {BEST_DBM} dBm", style="dim")
-
-
-def _share(dbm: float) -> float:
-    return min(max((dbm - WORST_DBM) / (BEST_DBM - WORST_DBM), 0.0), 1.0)
-
-
-def _clock() -> str:
-    return time.strftime("%H:%M:%S")

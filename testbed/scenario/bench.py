@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from drivers.waiting import within
 from testbed.errors import ProductFailure, RigError, UsageError
 from testbed.scenario import growth
 from testbed.scenario.growth import Sample
@@ -100,10 +101,7 @@ class Bench:
                 late = f" after {within_s:g} s" if within_s else ""
                 raise Unexpected(f"expected that {wanted}; {there}{late}")
             self._news.clear()
-            try:
-                await asyncio.wait_for(self._news.wait(), min(LOOK_AGAIN_S, left))
-            except TimeoutError:
-                continue
+            await within(self._news, min(LOOK_AGAIN_S, left))
 
     def same(self, what: str, wanted: object, there: object, told: str | None = None) -> None:
         """Raises Unexpected where two things differ."""
