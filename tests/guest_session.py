@@ -51,9 +51,10 @@ class RigTests:
             beside = guests.enter_context(Guest(session, simulated, "simulated")) if simulated else None
             try:
                 result = yield
-                if real:
-                    with Guest(session, real, "real") as guest:
-                        self._take(session, guest)
+                # A guest has one processor, and most machines have two.
+                halves = [guests.enter_context(Guest(session, half, "real")) for half in _halves(real) if half]
+                for guest in halves:
+                    self._take(session, guest)
                 if beside:
                     self._take(session, beside)
             finally:
@@ -132,6 +133,17 @@ class RigTests:
                 text = f"{TOO_EARLY} this test was done{guest.last_words()}"
             report = pytest.TestReport(item.nodeid, item.location, {}, "failed", text, "call")
             item.ihook.pytest_runtest_logreport(report=report)
+
+
+def _halves(items: Sequence[pytest.Item]) -> tuple[list[pytest.Item], list[pytest.Item]]:
+    """Two lists of much the same length, neither with a part of a file: what a module has made is made once."""
+    files: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    halves: tuple[list[pytest.Item], list[pytest.Item]] = ([], [])
+    for file in files.values():
+        min(halves, key=len).extend(file)
+    return halves
 
 
 class Guest:
