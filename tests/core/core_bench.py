@@ -88,6 +88,13 @@ class Bench:
                 subprocess.run(argv, check=True)
         assert self.associations(line) == 0
 
+    def wait_for_state(self, line: Line, state: str, deadline_s: float = 20.0) -> None:
+        """Wait until the S-CSCF has a line's connection in a state: it answers a REGISTER before all of it is done."""
+        until = time.monotonic() + deadline_s
+        while (there := self.state.connections.get(line.name)) != state:
+            assert time.monotonic() < until, f"the connection of {line.name} is {there}, not {state}"
+            time.sleep(0.05)
+
     def wait_for_the_end(self, line: Line, deadline_s: float) -> None:
         """Wait until the P-CSCF has dropped the associations of a line."""
         until = time.monotonic() + deadline_s

@@ -95,7 +95,7 @@ def test_a_session_that_rings_on_a_connection_left_may_still_be_answered_there(b
     lte = bench.registered(phone, "lte")
     request, arrived = rings(far, lte, ONE)
     bench.registered(phone, "wifi", to_params=GLOBAL)
-    assert bench.state.connections[lte.name] == "inactive"
+    bench.wait_for_state(lte, "inactive")
     answer = arrived.response(200, to_tag="x")
     answer.headers.add("Contact", lte.contact)
     lte.reply(answer, lte.sockets[lte.port_s], _from(lte))
