@@ -1,4 +1,4 @@
-"""Network devices that come from outside a rig: found in the first network namespace, and moved to where they belong.
+"""Network devices that come from outside a rig: moved from the first network namespace to where they belong, and back.
 
 The kernel makes the device of a USB stick in the namespace of the machine's first process, whoever asks, and again
 there each time it is plugged in.
@@ -6,10 +6,8 @@ there each time it is plugged in.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import socket
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -22,7 +20,6 @@ from drivers.link.netlink import Netlink, Request, encode
 FIRST_NAMESPACE = "/proc/1/ns/net"
 RTM_SETLINK = 19
 IFF_UP = 0x1
-SIOCGIFHWADDR = 0x8927
 
 
 @contextmanager
@@ -75,12 +72,6 @@ def bring_home(namespace: str, device: str, name: str) -> None:
         os.close(descriptor)
 
 
-def find(mac: str) -> str | None:
-    """The name of the device in the first namespace that has this hardware address, or None."""
-    with first_namespace():
-        return next((name for _, name in socket.if_nameindex() if mac_of(name) == mac.lower()), None)
-
-
 def _first() -> int:
     try:
         return os.open(FIRST_NAMESPACE, os.O_RDONLY | os.O_CLOEXEC)
@@ -95,13 +86,3 @@ def index_of(device: str) -> int:
         return socket.if_nametoindex(device)
     except OSError as missing:
         raise DriverError("is not there", where=f"network device {device}", mend="plug the stick in") from missing
-
-
-def mac_of(name: str) -> str:
-    """A device's hardware address (netdevice(7)); empty when there is no such device."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        try:
-            answer = fcntl.ioctl(any_socket, SIOCGIFHWADDR, struct.pack("256s", name.encode()))
-        except OSError:  # it has just gone
-            return ""
-    return answer[18:24].hex(":")

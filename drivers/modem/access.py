@@ -23,13 +23,16 @@ from drivers.modem.context import Context
 from drivers.modem.errors import ContextRefused, ModemError, NoDataCall, PortError, PortNotBack, Refused
 from drivers.modem.machine import ModemEvent
 from drivers.modem.modem import IMS_CID, Modem
+from drivers.modem.uevents import DeviceNews
 from drivers.modem.usb import PortName, network_device
 from drivers.protocols import AccessAddress, AccessEvent, Happening
 
 log = logging.getLogger(__name__)
 BACK_S = 30.0  # until a modem that was plugged in has booted and answers
 AGAIN_S = 1.0  # after something that waiting will hardly mend
-DEVICE_S, LOOK_S = 5.0, 0.02  # until its network device is there; the kernel tells the first namespace alone
+# Until its network device is there.  The kernel tells of network devices in their own namespace alone; but the modem's
+# other devices come at the same time.
+DEVICE_S, CHECK_S = 5.0, 0.1
 MEASURE_S = 0.5  # between two measurements of the signal
 LEAVE_S = 5.0  # for an orderly good-bye; the network finds out by itself otherwise
 # What the modem tells -> what that is for an access; the first of the losses counts, the others follow from it.
@@ -51,6 +54,7 @@ class ModemAccess:
         self.modem = Modem(port, on_event=self._told, low_dbm=low_dbm)
         self._wire: WiredAccess | None = None
         self._attached = False
+        self._blinked = False  # its network device has lost its carrier, and nothing else has been told since
         self._why: DriverError | None = None  # what keeps the modem from being used, where that is no matter of waiting
         self._opened, self._left = asyncio.Event(), asyncio.Event()
         self._on_event: Callable[[AccessEvent], None] | None = None
@@ -81,7 +85,7 @@ class ModemAccess:
 
     async def detach(self) -> None:
         """Addresses and routes gone; the network is told, where it can be.  The device stays up, to be ready."""
-        self._attached = False
+        self._attached = self._blinked = False
         self._drop_device()
         self._switch_on()
         if self.modem.is_there:
@@ -134,27 +138,28 @@ class ModemAccess:
 
     async def _keep_open(self) -> None:
         """Have the port open whenever there is one."""
-        while True:
-            try:
-                await self.modem.open(BACK_S)
-            except PortError as why:
-                log.info("access %s: %s", self.name, why)
-                if not isinstance(why, PortNotBack):  # it went while it was being asked who it is
-                    await asyncio.sleep(LOOK_S)
-                continue
-            except ModemError as why:
-                self._why = why
-                log.warning("access %s: %s", self.name, why)
-                self.modem.close()
-                await asyncio.sleep(AGAIN_S)
-                continue
-            self._left.clear()
-            self._why = None
-            if self.modem.is_there:
-                await self._prepare()
-                self._opened.set()
-                await self._left.wait()
-            self._opened.clear()
+        with DeviceNews() as news:
+            while True:
+                try:
+                    await self.modem.open(BACK_S)
+                except PortError as why:
+                    log.info("access %s: %s", self.name, why)
+                    if not isinstance(why, PortNotBack):  # it went while it was being asked who it is
+                        await news.wait(CHECK_S)
+                    continue
+                except ModemError as why:
+                    self._why = why
+                    log.warning("access %s: %s", self.name, why)
+                    self.modem.close()
+                    await news.wait(AGAIN_S)
+                    continue
+                self._left.clear()
+                self._why = None
+                if self.modem.is_there:
+                    await self._prepare()
+                    self._opened.set()
+                    await self._left.wait()
+                self._opened.clear()
 
     async def _prepare(self) -> None:
         """Have its network device here and up.
@@ -203,11 +208,13 @@ class ModemAccess:
     def _wire_told(self, event: AccessEvent) -> None:
         if event.what == "carrier-lost":
             self._lost("carrier-lost")
-        else:
-            self._say(event.what)
+            return
+        self._attached = self._blinked  # nothing else was lost: what was in force is so again
+        self._say(event.what)
 
     def _lost(self, what: Happening, detail: str = "") -> None:
         """One loss takes everything with it: only the first is told."""
+        self._blinked = what == "carrier-lost" and self._attached
         if self._attached:
             self._attached = False
             self._say(what, detail)
@@ -245,12 +252,13 @@ class ModemAccess:
     async def _new_device(self) -> str:
         loop = asyncio.get_running_loop()
         until = loop.time() + DEVICE_S
-        while (found := network_device(self.modem.path or "")) is None:
-            if loop.time() > until:
-                what = f"the modem has no network device within {DEVICE_S:g} s"
-                mend = "has the kernel the driver for the modem's network device (cdc_ether, cdc_ncm)?"
-                raise DriverError(what, where=f"access {self.name}", mend=mend)
-            await asyncio.sleep(LOOK_S)
+        with DeviceNews() as news:
+            while (found := network_device(self.modem.path or "")) is None:
+                if loop.time() > until:
+                    what = f"the modem has no network device within {DEVICE_S:g} s"
+                    mend = "has the kernel the driver for the modem's network device (cdc_ether, cdc_ncm)?"
+                    raise DriverError(what, where=f"access {self.name}", mend=mend)
+                await news.wait(CHECK_S)
         return found
 
     def _drop_device(self) -> None:

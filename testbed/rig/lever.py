@@ -1,4 +1,4 @@
-"""What breaks an access network and mends it: its cable, its packets, and where there is one its modem.
+"""What breaks an access network and mends it: its cable, its packets, its modem or its access points.
 
 A lever is made when the rig is brought up and acts at once: its socket is open, its messages are encoded.
 """
@@ -50,6 +50,11 @@ class AccessLever:
             **(_of_stick(stick) if stick is not None else {}),
             **(_of_radios(radios, access.name) if radios is not None else {}),
         }
+
+    @property
+    def triggers(self) -> frozenset[str]:
+        """What can be had to happen to it from here."""
+        return frozenset(self._deeds)
 
     def trigger(self, kind: str) -> None:
         """Have happened what a trigger is called by.  Raises UsageError where this access cannot."""

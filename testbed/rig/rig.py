@@ -199,9 +199,9 @@ class Rig:
         return self._do(self._spawn, namespace, list(argv), log, dict(environment), tuple(pass_fds), streams)
 
     @property
-    def sockets(self) -> Path:
-        """A folder for sockets of Wi-Fi daemons, which goes with the rig; none without Wi-Fi."""
-        return self.radios.folder if self.radios is not None else Path("/nowhere")
+    def sockets(self) -> Path | None:
+        """A folder for the sockets of Wi-Fi daemons, which goes with the rig; None where it has no Wi-Fi."""
+        return self.radios.folder if self.radios is not None else None
 
     @property
     def token(self) -> str:

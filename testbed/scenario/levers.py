@@ -73,7 +73,7 @@ class Levers:
         self._armed: dict[str, Arm] = {}
         self.measured: list[PlannedHandoff] = []
         self.broken: set[str] = set()  # daemons that a step has stopped or killed
-        self._pulled: dict[str, TriggerKind] = {}  # by access: what happened to it last
+        self._happened: dict[str, TriggerKind] = {}  # by access, the last
 
     async def arm(self, ue: UeHandle, arm: Arm) -> None:
         await ue.arm(arm.from_, HandoffOrder(arm.to, arm.register_, arm.sessions, arm.silence_ms, arm.patience_s))
@@ -83,8 +83,6 @@ class Levers:
         """Break an access.  The marker goes first: what follows it is the handoff's, the microseconds between too."""
         measured = self._mark(access, kind)
         await break_access(self._rig, ues[self._plan.accesses[access].ue], access, kind)
-        if kind is not TriggerKind.BLACKHOLE:  # which is cleared by a word of its own
-            self._pulled[access] = kind
         if measured:
             self._told(Progress("trigger", "done", f"{kind} on {access}"))
 
@@ -113,14 +111,14 @@ class Levers:
         measured = arm is not None and arm.ue == MOVING and arm.measured and arm.from_ == access
         if arm is not None and measured:
             self.measured.append(self._planned(arm, kind))
-        if kind is TriggerKind.FADE:
-            self._pulled[access] = kind
+        if kind is not TriggerKind.BLACKHOLE:  # which is cleared by a word of its own
+            self._happened[access] = kind
         self._markers.mark("trigger" if measured else "access-broken", access=access, kind=str(kind))
         return measured
 
     async def mend(self, access: str, ues: Mapping[str, UeHandle], kind: TriggerKind | None = None) -> None:
         """Undo what a trigger did to an access: `kind`, or what happened to it last."""
-        kind = kind or self._pulled.get(access, TriggerKind.CARRIER_LOSS)
+        kind = kind or self._happened.get(access, TriggerKind.CARRIER_LOSS)
         if kind is TriggerKind.FADE:
             self._rig.attenuator(access).set_attenuation_db(0.0)
             return
@@ -164,7 +162,7 @@ class Levers:
 
     def _access_ms(self, new: AccessPlan) -> float:
         """What the network behind a modem takes for what the UE must ask of it again."""
-        before = self._pulled.get(new.name)
+        before = self._happened.get(new.name)
         stick = new.modem.stick if new.modem else None
         if stick is None or before is TriggerKind.SIGNAL_LOW:  # after which the UE has stayed on it
             return 0.0

@@ -40,7 +40,7 @@ def ue_setup(
     scenario: Common,
     keys: Path | None,
     played: int = 0,
-    sockets: Path = Path("/run"),
+    sockets: Path | None = None,
 ) -> UeSetup:
     """What the UE process of one party is told; its Wi-Fi daemons have their sockets in folders of `sockets`.
 
@@ -72,9 +72,9 @@ def ue_setup(
     return UeSetup(config, accesses, scenario.ip, str(keys) if keys else None, ue.card)
 
 
-def _access_setup(access: AccessPlan, sockets: Path) -> AccessSetup:
+def _access_setup(access: AccessPlan, sockets: Path | None) -> AccessSetup:
     modem = None if access.modem is None else _modem_setup(access.modem)
-    wifi = None if access.wifi is None else _wifi_setup(access.wifi, sockets / f"ue-{access.name}")
+    wifi = None if access.wifi is None or sockets is None else _wifi_setup(access.wifi, sockets / f"ue-{access.name}")
     return AccessSetup(access.name, access.name, access.table, access.addresses, access.info, modem, wifi)
 
 

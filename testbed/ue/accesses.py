@@ -70,8 +70,9 @@ class Accesses:
 
     async def detach(self, name: str) -> None:
         """Leave an access network."""
-        async with self._locks.get(name, asyncio.Lock()):
-            await self._access(name).detach()
+        access = self._access(name)
+        async with self._locks[name]:
+            await access.detach()
 
     def has_carrier(self, name: str) -> bool:
         """Whether an access that we are on still carries anything, as far as we have been told."""

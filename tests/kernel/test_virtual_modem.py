@@ -11,7 +11,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -98,13 +98,22 @@ def leftovers() -> list[str]:
     return places + [place for place in new if place.startswith(("/run/test-", str(gadget.CONFIGFS)))]
 
 
-def until(found: Callable[[], Any], what: str) -> Any:
+def until(seen: Callable[[], Any], what: str) -> Any:
     """Devices come without an event that a test would need: look again, a while."""
     deadline = time.monotonic() + SEEN_S
-    while not (result := found()):
+    while not (result := seen()):
         assert time.monotonic() < deadline, f"no {what}"
         select.select([], [], [], 0.01)
     return result
+
+
+def found(mac: str) -> str | None:
+    """The name of the network device in the first namespace that has this hardware address."""
+    for file in Path("/sys/class/net").glob("*/address"):
+        with suppress(OSError):  # it has just gone
+            if file.read_text().strip() == mac:
+                return file.parent.name
+    return None
 
 
 def node(model: Model) -> str:
@@ -131,7 +140,7 @@ def test_a_stick_enumerates_and_answers(name: str, clock: str) -> None:
         assert (port.vid, port.pid, port.serial_number) == (model.vendor_id, model.product_id, "rig0001")
         assert (port.manufacturer, port.product) == (model.usb_manufacturer, model.usb_product)
         assert port.location == f"1-1:1.{model.at_interface}"
-        device = until(lambda: devices.find(MAC), "network device")
+        device = until(lambda: found(MAC), "network device")
         assert driver(Path("/sys/class/net") / device) == NIC_DRIVER[model.nic]
         with serial.Serial(path, timeout=ANSWER_S, exclusive=True) as tty:
             assert at(tty, "ATE0").endswith(b"OK\r\n")
@@ -167,7 +176,7 @@ def test_a_stick_is_pulled_out_in_the_middle_of_a_command(name: str, clock: str)
                 assert time.monotonic() - begun < ANSWER_S  # it was told, and did not wait for the end of its patience
             stick.wait_for("vanished")
             until(lambda gone=path: not Path(gone).exists(), "removal of the port")
-            until(lambda: devices.find(MAC) is None, "removal of the network device")
+            until(lambda: found(MAC) is None, "removal of the network device")
             stick.order("plug")
             stick.wait_for("usb", state="configured")
         with serial.Serial(node(model), timeout=ANSWER_S, exclusive=True) as tty:
@@ -229,7 +238,7 @@ def test_the_nic_carries_packets_while_there_is_a_data_call(name: str, clock: st
     begin = "AT^NDISDUP=2,1" if name.startswith("huawei") else "AT+QNETDEVCTL=1,2,1"
     with namespaces("test-ue", "test-access"), plugged(name, nic=own) as stick:
         for _ in range(2):  # the second time after it was pulled out: its end is in the first namespace again
-            devices.move(until(lambda: devices.find(MAC), "network device"), "test-ue", "wwan0")
+            devices.move(until(lambda: found(MAC), "network device"), "test-ue", "wwan0")
             ip("test-ue", "link", "set", "wwan0", "up")
             # cdc_ether says that there is a carrier until the stick has told it otherwise.
             until(lambda: not has_carrier("test-ue"), "loss of carrier")
@@ -363,7 +372,7 @@ async def _driven(stick: Client, name: str) -> None:
             (address,) = context.addresses
             assert context.pcscf == ("10.2.0.10", "10.2.0.11")
             await modem.call(apn="ims")
-            devices.move(until(lambda: devices.find(MAC), "network device"), "test-ue", "wwan0")
+            devices.move(until(lambda: found(MAC), "network device"), "test-ue", "wwan0")
             ip("test-ue", "link", "set", "wwan0", "up")
             ip("test-ue", "address", "add", f"{address.address}/{address.prefix}", "dev", "wwan0")
             assert echoed("test-ue", "test-access", address.gateway or "")

@@ -179,3 +179,16 @@ def test_bringing_up_and_tearing_down_again_and_again_leaves_nothing(tmp_path: P
         with brought_up(tmp_path, "again"):
             pass
     assert (ip(None, "netns"), ip(None, "link"), Path("/proc/self/mountinfo").read_text()) == before
+
+
+def test_whatever_goes_wrong_when_it_is_closed_everything_is_undone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(_: Rig) -> None:
+        raise subprocess.TimeoutExpired(["a daemon that hangs"], 1)
+
+    with monkeypatch.context() as patched, pytest.raises(subprocess.TimeoutExpired):
+        patched.setattr(Rig, "_close", breaks)
+        with brought_up(tmp_path, "shut"):
+            pass
+    assert not [entry for entry in ip(None, "netns") if entry["name"].startswith("shut-")]

@@ -52,6 +52,11 @@ def test_the_call_leaves_the_modem_and_comes_back(tmp_path: Path, name: str, opt
 
 
 def test_what_the_modem_and_its_network_refuse_is_said_in_their_words(tmp_path: Path) -> None:
+    async def said(what: str, times: int) -> None:
+        async with asyncio.timeout(20):
+            while [event.get("what") for event in up.events if event["event"] == "access"].count(what) < times:
+                await asyncio.sleep(0.01)
+
     async def story() -> None:
         async with up.ue() as ue:
             stick.order("network", connect_causes={"ims": 33})  # ESM: requested service option not subscribed
@@ -66,6 +71,11 @@ def test_what_the_modem_and_its_network_refuse_is_said_in_their_words(tmp_path: 
                 stick.order("fault", kind="error", command=command, times=9, code=3)
             await ue.order("register", access="lte")
             assert [event["by"] for event in up.events if event["event"] == "aka"] == ["card", "software"]
+            for times in (1, 2):  # a carrier that comes back is one that can be lost again
+                up.rig.lever("lte").cut()
+                await said("carrier-lost", times)
+                up.rig.lever("lte").restore()
+                await said("carrier-back", times)
             stick.pull()
             await up.heard("access", what="modem-gone")
             with pytest.raises(DriverError, match="no modem within 30 s"):

@@ -60,9 +60,10 @@ def test_who_walks_out_of_the_door_loses_nothing(tmp_path: Path) -> None:
 
 
 def test_an_access_point_that_falls_silent_is_noticed_by_the_media(tmp_path: Path) -> None:
-    (handoff,) = carry_out(tmp_path, "ap-silent").handoffs
+    handoff, back = carry_out(tmp_path, "ap-silent").handoffs
     assert handoff.phases_ms[Phase.DETECT] == pytest.approx(400, abs=60)
     assert handoff.interruption_ms.downlink.value > 400
+    assert (handoff.to_access, back.to_access) == ("lte", "wifi")
 
 
 def test_what_a_killed_rig_leaves_of_its_radios_is_undone(tmp_path: Path) -> None:
