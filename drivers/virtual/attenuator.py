@@ -252,8 +252,11 @@ def main() -> None:
     parser.add_argument("--start-db", type=float, help="attenuation at power-up; the factory's default is the maximum")
     parser.add_argument("--moves", help="UNIX datagram socket that is told what changes")
     parser.add_argument("--orders", help="UNIX datagram socket that takes orders to misbehave")
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_serve(parser.parse_args()))
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            asyncio.run(_serve(parser.parse_args()))
+    except OSError as refused:  # a port or socket that somebody has
+        parser.exit(3, f"error: virtual attenuator: {refused}\n  mend: give other ports, or end who has them\n")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ Every test in this folder is marked `rig` by itself; elsewhere write `@pytest.ma
     .venv/bin/pytest tests/rig/test_x.py -k something
 
 Where the host's kernel can carry a rig and we are root, rig tests run like any other.  Otherwise all those selected run
-in one User-mode Linux guest (2 s to start), in which they are root; the outer pytest reports each of them as its own.
+in User-mode Linux guests (2 s to start), in which they are root; the outer pytest reports each of them as its own.
 `--kernel host|uml` decides instead of looking.  So a test needs no knowledge of where it runs, but it must know that:
 
 - inside a guest only `tmp_path` is on the host's disk (build/rig-tests/N/tmp, kept where the test failed); whatever is
